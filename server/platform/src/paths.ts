@@ -1,0 +1,41 @@
+import path from 'node:path'
+import { treePath } from '../provision.mjs'
+
+/** The checkout. */
+export const ROOT = path.resolve(import.meta.dirname, '../../..')
+
+/** Where the state folder's parts are, seen from outside and, under `/srv`, from inside the root filesystem. */
+export interface Paths {
+  home: string
+  rootfs: string
+  browser: string
+  stateFile: string
+  secretsFile: string
+  logs: string
+  run: string
+  controlSocket: string
+  certs: string
+  /** Folder of one server: its `etc`, `run` and data. */
+  server(name: string): string
+}
+
+/** The state folder as the servers see it. */
+export const INSIDE = '/srv'
+
+export function pathsOf(home: string): Paths {
+  const absolute = path.resolve(ROOT, home)
+  const shared = path.join(ROOT, '.voipbin')
+  return {
+    home: absolute,
+    // one tree per checkout, read-only at run time: the tests' platform uses the same
+    rootfs: treePath(shared, 'rootfs'),
+    browser: treePath(shared, 'browser'),
+    stateFile: path.join(absolute, 'state.json'),
+    secretsFile: path.join(absolute, 'secrets.json'),
+    logs: path.join(absolute, 'log'),
+    run: path.join(absolute, 'run'),
+    controlSocket: path.join(absolute, 'run/control.sock'),
+    certs: path.join(absolute, 'certs'),
+    server: name => path.join(absolute, 'servers', name),
+  }
+}

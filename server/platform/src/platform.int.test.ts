@@ -1,0 +1,212 @@
+// The launcher on real servers: a platform in a folder and on ports of its own, used by the tests one after another.
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { run } from './chroot.ts'
+import { control } from './control.ts'
+import { pathsOf, ROOT } from './paths.ts'
+import { groupOf, ownedProcesses, signal } from './proc.ts'
+import type { CallEvidence } from './selftest.ts'
+import { readState, stateSchema } from './state.ts'
+import type { ProcessStatus } from './supervise.ts'
+
+const home = mkdtempSync(path.join(tmpdir(), 'voipbin-launcher-'))
+const paths = pathsOf(home)
+const PORTS = ['--port-base', '24000', '--http-port', '28900']
+const SERVERS = ['mariadb', 'redis', 'epmd', 'rabbitmq', 'rtpengine', 'asterisk-call-1', 'asterisk-call-2', 'kamailio']
+
+const cli = (...args: string[]) => run([process.execPath, path.join(ROOT, 'server/platform/src/main.ts'), ...args])
+const start = (...args: string[]) => cli('start', '--detach', '--home', home, ...PORTS, ...args)
+const stop = () => cli('stop', '--home', home)
+const processes = async (): Promise<ProcessStatus[]> =>
+  ((await control(paths, { command: 'status' })) as { processes: ProcessStatus[] }).processes
+const find = async (name: string) => (await processes()).find(p => p.name === name)
+const readyNames = async () => (await processes()).filter(p => p.phase === 'ready' && p.problem === null).map(p => p.name)
+const allReady = () => expect.poll(readyNames, { timeout: 40_000, interval: 100 }).toEqual(expect.arrayContaining(SERVERS))
+
+let firstStart: Awaited<ReturnType<typeof start>>
+beforeAll(async () => {
+  firstStart = await start()
+})
+afterAll(async () => {
+  await stop()
+  rmSync(home, { recursive: true, force: true })
+})
+
+describe('start --detach', () => {
+  it('returns ready, with a call through each Asterisk as evidence, and goes on without the one who started it', async () => {
+    expect(firstStart.stderr).toBe('')
+    expect(firstStart.code).toBe(0)
+    for (const name of ['asterisk-call-1', 'asterisk-call-2']) {
+      expect(firstStart.stdout).toMatch(new RegExp(`rtpengine → ${name}: answered in \\d+ ms, PCMU, RTP sent 50, back \\d+ .*440 Hz heard`))
+    }
+    expect(firstStart.stdout).toContain('VoIPBIN is ready')
+    expect(await readyNames()).toEqual(expect.arrayContaining(SERVERS))
+    const supervisor = readState(paths)?.supervisor?.pid ?? 0
+    expect(groupOf(supervisor)).toBe(supervisor)
+  })
+
+  it('writes a valid state file that names every process', () => {
+    const state = readState(paths)
+    expect(stateSchema.safeParse(state).success).toBe(true)
+    expect(state?.status).toBe('ready')
+    expect(Object.keys(state?.processes ?? {})).toEqual(expect.arrayContaining(SERVERS))
+  })
+
+  it('runs the servers as their own user', async () => {
+    const owners = await run([
+      'ps',
+      '-o',
+      'uid=',
+      '-p',
+      (await processes())
+        .filter(p => SERVERS.includes(p.name))
+        .map(p => p.pid)
+        .join(','),
+    ])
+    expect(new Set(owners.stdout.trim().split(/\s+/))).toEqual(new Set(['64321']))
+  })
+
+  it('a second time starts nothing and says so', async () => {
+    const again = await start()
+    expect(again.code).toBe(0)
+    expect(again.stdout).toContain('already runs')
+  })
+
+  it('from another folder on the same ports says which port, who holds it and what to do', async () => {
+    const other = mkdtempSync(path.join(tmpdir(), 'voipbin-launcher-other-'))
+    const refused = await cli('start', '--detach', '--home', other, ...PORTS)
+    expect(refused.code).toBe(1)
+    expect(refused.stdout + refused.stderr).toMatch(
+      new RegExp(`tcp 24001 +process \\d+ .*mariadbd.*of the VoIPBIN in ${home}[\\s\\S]*--port-base 28000`),
+    )
+    expect(ownedProcesses(other)).toEqual([])
+    rmSync(other, { recursive: true, force: true })
+  })
+
+  it('doctor finds nothing to mend, and status is 0', async () => {
+    const health = await cli('doctor', '--home', home, ...PORTS)
+    expect(health.stdout).toContain('Everything is in order')
+    expect((await cli('status', '--home', home)).code).toBe(0)
+  })
+})
+
+describe('a server that dies', () => {
+  it.each(SERVERS)('%s is started again after kill -9, all of its processes', async name => {
+    const before = await find(name)
+    signal(before?.pid ?? 0, 'SIGKILL')
+    await expect.poll(async () => (await find(name))?.restarts, { timeout: 10_000 }).toBe((before?.restarts ?? 0) + 1)
+    await allReady()
+    expect((await find(name))?.pid).not.toBe(before?.pid)
+  })
+
+  it('and the call still works afterwards', async () => {
+    const calls = (await control(paths, { command: 'selftest' })) as CallEvidence[]
+    expect(calls.map(c => c.asterisk).sort()).toEqual(['asterisk-call-1', 'asterisk-call-2'])
+  })
+})
+
+describe('the self-test call', () => {
+  it.each(['kamailio', 'rtpengine', 'asterisk-call-1', 'asterisk-call-2'])('fails and names %s when that is down', async name => {
+    await control(paths, { command: 'hold', name })
+    await expect(control(paths, { command: 'selftest' })).rejects.toThrow(new RegExp(`Self-test call failed[\\s\\S]*${name}:`))
+    await control(paths, { command: 'restart', name })
+    await allReady()
+  })
+
+  it.each(['kamailio', 'rtpengine', 'asterisk-call-2'])('fails and names %s when that hangs', async name => {
+    const pid = (await find(name))?.pid ?? 0
+    signal(-pid, 'SIGSTOP')
+    await expect(control(paths, { command: 'selftest' })).rejects.toThrow(new RegExp(`Self-test call failed[\\s\\S]*${name}:`))
+    signal(-pid, 'SIGCONT')
+    await allReady()
+  })
+})
+
+describe('a supervisor that was killed', () => {
+  it('leaves the servers running; the next start replaces them and says so', async () => {
+    const supervisor = readState(paths)?.supervisor?.pid ?? 0
+    signal(supervisor, 'SIGKILL')
+    await expect.poll(() => existsSync(`/proc/${supervisor}/exe`)).toBe(false)
+    const left = ownedProcesses(home)
+    expect(left.length).toBeGreaterThanOrEqual(SERVERS.length)
+    const again = await start()
+    expect(again.stdout + again.stderr).toMatch(/ended \d+ processes that an earlier start had left running[\s\S]*VoIPBIN is ready/)
+    expect(again.code).toBe(0)
+    expect(left.filter(pid => ownedProcesses(home).includes(pid))).toEqual([])
+  })
+})
+
+describe('stop', () => {
+  it('leaves no process, within five seconds, and a second time says that nothing runs', async () => {
+    const began = Date.now()
+    const first = await stop()
+    expect(first.code).toBe(0)
+    expect(Date.now() - began).toBeLessThan(5000)
+    expect(ownedProcesses(home)).toEqual([])
+    const state = readState(paths)
+    expect(state).toMatchObject({ status: 'stopped', supervisor: null, processes: {} })
+    const second = await stop()
+    expect(second.code).toBe(0)
+    expect(second.stdout).toContain('was not running')
+  })
+})
+
+describe('a start that cannot work', () => {
+  let stranger: Server
+  beforeAll(async () => {
+    stranger = createServer()
+    await new Promise<void>(resolve => stranger.listen(24_002, '127.0.0.1', resolve))
+  })
+  afterAll(() => new Promise(resolve => stranger.close(resolve)))
+
+  it('names the stranger on its port', async () => {
+    const refused = await start()
+    expect(refused.code).toBe(1)
+    expect(refused.stdout + refused.stderr).toMatch(new RegExp(`tcp 24002 +process ${process.pid} `))
+  })
+})
+
+it('Ctrl-C while starting gives up at once and leaves nothing', async () => {
+  const child = spawn(process.execPath, [path.join(ROOT, 'server/platform/src/main.ts'), 'start', '--home', home, ...PORTS])
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', data => {
+      output += data
+    })
+  }
+  const code = new Promise(resolve => child.once('exit', resolve))
+  await expect.poll(() => readState(paths)?.processes.redis?.pid ?? 0, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0)
+  const asked = Date.now()
+  child.kill('SIGINT')
+  expect(await code).toBe(130)
+  expect(Date.now() - asked).toBeLessThan(5000)
+  expect(output).toContain('Given up (SIGINT)')
+  expect(ownedProcesses(home)).toEqual([])
+})
+
+it('a server that hangs while starting makes the start fail, names it, and leaves nothing', async () => {
+  const child = spawn(process.execPath, [
+    path.join(ROOT, 'server/platform/src/main.ts'),
+    'start',
+    '--detach',
+    '--home',
+    home,
+    '--port-base',
+    '28000',
+    '--http-port',
+    '32900',
+  ])
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))
+  const code = new Promise(resolve => child.once('exit', resolve))
+  await expect.poll(() => readState(paths)?.processes.kamailio?.pid ?? 0, { timeout: 30_000, interval: 20 }).toBeGreaterThan(0)
+  signal(-(readState(paths)?.processes['asterisk-call-1']?.pid ?? 0), 'SIGSTOP')
+  expect(await code).toBe(1)
+  expect(output).toContain('asterisk-call-1')
+  expect(output).not.toContain('VoIPBIN is ready')
+  await expect.poll(() => ownedProcesses(home)).toEqual([])
+})

@@ -1,0 +1,223 @@
+// The process table as data: servers first, then our own processes.
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { inRoot } from './chroot.ts'
+import { ARI_USER, asteriskName, DATABASE, kamailioName, type Setup } from './configure.ts'
+import { createDataFolder, prepareEdgeDatabase } from './database.ts'
+import { INSIDE, ROOT } from './paths.ts'
+import { healthPort, LISTEN_IP } from './ports.ts'
+import {
+  amqpProbe,
+  dispatcherProbe,
+  epmdProbe,
+  httpProbe,
+  kamailioProbe,
+  mysqlProbe,
+  type Probe,
+  redisProbe,
+  rtpengineProbe,
+} from './probes.ts'
+import { NAME_VARIABLE, OWNER_VARIABLE } from './proc.ts'
+import { planServices } from './services.ts'
+import type { ProcessSpec } from './supervise.ts'
+
+const url = (port: number, page: string) => `http://${LISTEN_IP}:${port}${page}`
+const all =
+  (...probes: Probe[]): Probe =>
+  async () => {
+    for (const probe of probes) await probe()
+  }
+
+/** Data and media servers, all from the root filesystem. */
+export function serverProcesses(setup: Setup): ProcessSpec[] {
+  const { paths, ports, secrets, user } = setup
+  const inside = (name: string, command: readonly string[], env: Record<string, string> = {}) =>
+    inRoot(paths, user, command, { ...env, [OWNER_VARIABLE]: paths.home, [NAME_VARIABLE]: name })
+  const dir = (name: string) => `${INSIDE}/servers/${name}`
+  const ariLogin = `Basic ${Buffer.from(`${ARI_USER}:${secrets.ari_password}`).toString('base64')}`
+
+  return [
+    {
+      name: 'mariadb',
+      argv: inside('mariadb', ['/usr/sbin/mariadbd', ...mariadbOptions(setup, dir('mariadb'))]),
+      prepare: () => createDataFolder(setup),
+      ready: mysqlProbe(ports.mariadb),
+      afterReady: () => prepareEdgeDatabase(setup),
+    },
+    {
+      name: 'redis',
+      argv: inside('redis', ['redis-server', `${dir('redis')}/etc/redis.conf`]),
+      ready: redisProbe(ports.redis, secrets.redis_password),
+    },
+    {
+      // RabbitMQ would start one of its own that outlives it
+      name: 'epmd',
+      argv: inside('epmd', ['epmd', '-address', LISTEN_IP, '-port', String(ports.epmd)]),
+      ready: epmdProbe(ports.epmd),
+    },
+    {
+      name: 'rabbitmq',
+      dependsOn: ['epmd'],
+      argv: inside('rabbitmq', ['/usr/lib/rabbitmq/bin/rabbitmq-server'], rabbitmqEnvironment(setup, dir('rabbitmq'))),
+      ready: all(amqpProbe(ports.rabbitmq), httpProbe(url(ports.rabbitmqMetrics, '/metrics'))),
+      readyTimeout_ms: 60_000,
+      metricsUrl: url(ports.rabbitmqMetrics, '/metrics'),
+    },
+    {
+      name: 'rtpengine',
+      argv: inside('rtpengine', ['rtpengine', `--config-file=${dir('rtpengine')}/etc/rtpengine.conf`]),
+      ready: all(rtpengineProbe(ports.rtpengineNg), httpProbe(url(ports.rtpengineHttp, '/ping'))),
+      healthUrl: url(ports.rtpengineHttp, '/ping'),
+      metricsUrl: url(ports.rtpengineHttp, '/metrics'),
+    },
+    ...ports.asteriskCall.map((own, n): ProcessSpec => {
+      const name = asteriskName(n)
+      return {
+        name,
+        argv: inside(name, ['asterisk', '-C', `${dir(name)}/etc/asterisk.conf`, '-f', '-n']),
+        ready: httpProbe(url(own.http, '/ari/asterisk/info'), ariLogin),
+      }
+    }),
+    ...ports.kamailio.map((own, n): ProcessSpec => {
+      const name = kamailioName(n)
+      const run = `${dir(name)}/run`
+      return {
+        name,
+        dependsOn: ['mariadb', 'rtpengine'],
+        argv: inside(name, ['kamailio', '-f', `${dir(name)}/etc/kamailio.cfg`, '-DD', '-E', '-m', '64', '-M', '8', '-Y', run, '-w', run]),
+        ready: all(kamailioProbe(own.rpc), dispatcherProbe(own.rpc, 1)),
+        healthUrl: url(own.rpc, '/health'),
+        metricsUrl: url(own.rpc, '/metrics'),
+      }
+    }),
+  ]
+}
+
+function mariadbOptions({ ports, user }: Setup, dir: string): string[] {
+  return [
+    '--no-defaults',
+    ...(user.startsWith('0:') ? ['--user=root'] : []),
+    `--datadir=${dir}/data`,
+    `--socket=${dir}/run/mariadb.sock`,
+    `--pid-file=${dir}/run/mariadb.pid`,
+    `--init-file=${dir}/etc/init.sql`,
+    `--bind-address=${LISTEN_IP}`,
+    `--port=${ports.mariadb}`,
+    '--skip-log-bin',
+    // without a line for every probe that connects and leaves
+    '--log-warnings=1',
+    '--skip-name-resolve',
+    '--character-set-server=utf8mb4',
+    '--collation-server=utf8mb4_unicode_ci',
+    '--transaction-isolation=READ-COMMITTED',
+    '--innodb-lock-wait-timeout=30',
+    '--lock-wait-timeout=30',
+    '--max-connections=500',
+    '--innodb-buffer-pool-size=256M',
+  ]
+}
+
+function rabbitmqEnvironment({ ports }: Setup, dir: string): Record<string, string> {
+  return {
+    HOME: `${dir}/data`,
+    RABBITMQ_NODENAME: 'voipbin@localhost',
+    RABBITMQ_NODE_IP_ADDRESS: LISTEN_IP,
+    RABBITMQ_NODE_PORT: String(ports.rabbitmq),
+    RABBITMQ_DIST_PORT: String(ports.rabbitmqDist),
+    ERL_EPMD_ADDRESS: LISTEN_IP,
+    ERL_EPMD_PORT: String(ports.epmd),
+    RABBITMQ_MNESIA_BASE: `${dir}/data/mnesia`,
+    RABBITMQ_LOG_BASE: `${dir}/log`,
+    RABBITMQ_CONFIG_FILE: `${dir}/etc/rabbitmq.conf`,
+    RABBITMQ_ENABLED_PLUGINS_FILE: `${dir}/etc/enabled_plugins`,
+    RABBITMQ_PID_FILE: `${dir}/data/rabbitmq.pid`,
+    // the distribution port too stays on this machine
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+  }
+}
+
+/** Addresses of the servers with their credentials, as our own processes and tests take them. */
+export function connections({ ports, secrets }: Setup): Record<'MYSQL_URL' | 'MYSQL_MIGRATE_URL' | 'REDIS_URL' | 'AMQP_URL', string> {
+  const mysql = (user: string, password: string) => `mysql://${user}:${password}@${LISTEN_IP}:${ports.mariadb}/${DATABASE}`
+  return {
+    MYSQL_URL: mysql('voipbin', secrets.mysql_app_password),
+    MYSQL_MIGRATE_URL: mysql('voipbin_migrate', secrets.mysql_migrate_password),
+    REDIS_URL: `redis://:${secrets.redis_password}@${LISTEN_IP}:${ports.redis}`,
+    AMQP_URL: `amqp://voipbin:${secrets.rabbitmq_password}@${LISTEN_IP}:${ports.rabbitmq}`,
+  }
+}
+
+/** One of our own processes: a script under this Node. */
+interface OwnProcess {
+  name: string
+  script: string
+  args?: readonly string[]
+  env?: Readonly<Record<string, string>>
+}
+
+/** Gateway, services and proxies. A row per process; adding one is one line. */
+function ownRows(setup: Setup): OwnProcess[] {
+  const { flags, ports, secrets, paths } = setup
+  const edges = ports.kamailio.map((_, n) => kamailioName(n)).join(',')
+  return [
+    ...planServices(flags).map(({ name, services }) => ({ name, script: 'services/main.ts', args: services })),
+    ...ports.asteriskCall.map((own, n) => ({
+      name: `asterisk-proxy-${n + 1}`,
+      script: 'voip/proxies/asterisk/main.ts',
+      env: {
+        ASTERISK_ID: asteriskName(n),
+        ARI_URL: url(own.http, ''),
+        ARI_USER,
+        ARI_PASSWORD: secrets.ari_password,
+        EDGES: edges,
+        RECORDINGS_DIR: path.join(paths.server(asteriskName(n)), 'spool/recording'),
+      },
+    })),
+    {
+      name: 'kamailio-proxy',
+      script: 'voip/proxies/kamailio/main.ts',
+      env: { KAMAILIO_RPC_URLS: ports.kamailio.map(k => url(k.rpc, '/rpc')).join(',') },
+    },
+    // the first gateway has the port people know; more of them stand for what a load balancer would reach
+    ...Array.from({ length: flags.instances.gateway ?? 1 }, (_, n) => ({
+      name: n === 0 ? 'gateway' : `gateway-${n + 1}`,
+      script: 'server/gateway/src/main.ts',
+      env: { HTTP_PORT: String(n === 0 ? ports.http : ports.gateways + n) },
+    })),
+  ]
+}
+
+/** Our own processes, each with its health and metrics ports. Only what the checkout has: a script that is not there is no process. */
+export function ownProcesses(setup: Setup): ProcessSpec[] {
+  const { flags, ports, secrets, paths } = setup
+  const shared = {
+    ...connections(setup),
+    NODE_ENV: 'production',
+    VOIPBIN_STATE: paths.stateFile,
+    VOIPBIN_HOME: paths.home,
+    SIP_DOMAIN: flags.domain,
+    JWT_KEYS: secrets.jwt_keys.map(({ id, key }) => `${id}:${key}`).join(','),
+    INSTALLATION_KEY: secrets.installation_key,
+  }
+  const dependsOn = serverProcesses(setup).map(s => s.name)
+  return ownRows(setup)
+    .filter(row => existsSync(path.join(ROOT, row.script)))
+    .map((row, n) => {
+      const health = healthPort(ports, n)
+      return {
+        name: row.name,
+        dependsOn,
+        argv: [process.execPath, path.join(ROOT, row.script), ...(row.args ?? [])],
+        env: { ...shared, ...row.env, INSTANCE: row.name, ...healthPorts(health) },
+        ready: httpProbe(url(health, '/ready')),
+        healthUrl: url(health, '/health'),
+        metricsUrl: url(health + 1, '/metrics'),
+      }
+    })
+}
+
+/** The kernel's names, and those of the proxies. */
+const healthPorts = (port: number) => {
+  const [health, metrics] = [String(port), String(port + 1)]
+  return { PORT_HEALTH: health, PORT_METRICS: metrics, HEALTH_PORT: health, METRICS_PORT: metrics }
+}

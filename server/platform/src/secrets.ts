@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { PlatformError } from './errors.ts'
+import { readIfExists, writeAtomically } from './files.ts'
+import type { Paths } from './paths.ts'
+
+const hex = (bytes: number) => () => randomBytes(bytes).toString('hex')
+const secret = (bytes = 24) => z.string().min(16).default(hex(bytes))
+
+/** Everything secret of one installation, generated once. A field added later is generated at the next start. */
+const secretsSchema = z.strictObject({
+  mysql_root_password: secret(),
+  /** Reads and writes rows of the platform's tables. */
+  mysql_app_password: secret(),
+  /** Owns the platform's tables: migrations only. */
+  mysql_migrate_password: secret(),
+  mysql_kamailio_password: secret(),
+  redis_password: secret(),
+  rabbitmq_password: secret(),
+  rabbitmq_cookie: secret(),
+  ari_password: secret(),
+  /** A nonce of one edge is good at another: they share it. */
+  kamailio_nonce_secret: secret(),
+  /** HS256; two may be valid at once, the first signs. */
+  jwt_keys: z
+    .array(z.strictObject({ id: z.string(), key: z.string() }))
+    .min(1)
+    .default(() => [{ id: hex(4)(), key: hex(32)() }]),
+  /** 32 bytes in base64: encrypts secrets that must be read back, and the keys of stored objects. */
+  installation_key: z
+    .base64()
+    .length(44)
+    .default(() => randomBytes(32).toString('base64')),
+})
+export type Secrets = z.infer<typeof secretsSchema>
+
+/** Reads the installation's secrets, makes what is missing. The file is readable by its owner only. */
+export function loadSecrets(paths: Paths): Secrets {
+  const text = readIfExists(paths.secretsFile)
+  const secrets = parse(paths.secretsFile, text ?? '{}')
+  const complete = `${JSON.stringify(secrets, null, 2)}\n`
+  if (complete !== text) writeAtomically(paths.secretsFile, complete, 0o600)
+  return secrets
+}
+
+function parse(file: string, text: string): Secrets {
+  const hint = 'Put back a copy of it. Removing it makes new secrets, which open neither the existing database nor what was encrypted.'
+  try {
+    const parsed = secretsSchema.safeParse(JSON.parse(text))
+    if (parsed.success) return parsed.data
+    const problems = parsed.error.issues.map(issue => `${issue.path.join('.') || 'file'}: ${issue.message}`)
+    throw new PlatformError(`${file} is damaged: ${problems.join('; ')}.\n  ${hint}`)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw new PlatformError(`${file} is damaged: ${error.message}.\n  ${hint}`)
+  }
+}

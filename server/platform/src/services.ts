@@ -1,0 +1,27 @@
+import type { Flags } from './flags.ts'
+
+/** Every service of the platform, in the groups that share a process by default: what a call waits for, and the rest. */
+const GROUPS: readonly { name: string; services: readonly string[] }[] = [
+  { name: 'services-call', services: ['call', 'flow', 'route', 'number', 'tts'] },
+  { name: 'services-core', services: ['customer', 'agent', 'registrar', 'billing', 'storage', 'webhook'] },
+]
+
+export const SERVICE_NAMES: readonly string[] = GROUPS.flatMap(g => g.services)
+
+export interface ServiceProcess {
+  name: string
+  services: string[]
+}
+
+/** Which services run in which process. A service that shall run more than once gets processes of its own. */
+export function planServices({ processes, instances }: Pick<Flags, 'processes' | 'instances'>): ServiceProcess[] {
+  const alone = (service: string) => processes || (instances[service] ?? 1) > 1
+  const grouped = GROUPS.map(({ name, services }) => ({ name, services: services.filter(s => !alone(s)) })).filter(
+    g => g.services.length > 0,
+  )
+  const single = SERVICE_NAMES.filter(alone).flatMap(service => {
+    const count = instances[service] ?? 1
+    return Array.from({ length: count }, (_, n) => ({ name: count === 1 ? service : `${service}-${n + 1}`, services: [service] }))
+  })
+  return [...grouped, ...single]
+}

@@ -1,0 +1,99 @@
+import { errors } from '@voipbin/generated/errors'
+import { asteriskContract } from '@voipbin/generated/rpc/asterisk'
+import {
+  createLogger,
+  defineService,
+  loadConfig,
+  noCache,
+  openBus,
+  openHttp,
+  openShardedPublisher,
+  serve,
+  serveHealth,
+  shardOf,
+  sharedConfig,
+} from '@voipbin/kernel'
+import { z } from 'zod'
+import { EdgePicker } from './edges.ts'
+import { asteriskHandlers } from './handlers.ts'
+import { AsteriskProxy } from './proxy.ts'
+import { openWebSocketPort } from './ws-port.ts'
+
+/** As the contract says; `shardOf` counts to it. */
+const shards = 16
+const shared = sharedConfig.pick({
+  AMQP_URL: true,
+  REDIS_PREFIX: true,
+  LOG_LEVEL: true,
+  INSTANCE: true,
+  PORT_HEALTH: true,
+  PORT_METRICS: true,
+  HOST_HEALTH: true,
+})
+const config = loadConfig(
+  shared.extend({
+    ASTERISK_ID: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)
+      .describe('must be the name of the instance: small letters, digits and -'),
+    ARI_URL: z.url({ protocol: /^https?$/ }).describe('must be the URL of Asterisk, http://host:port'),
+    ARI_USER: z.string().min(1).describe('must be the ARI user'),
+    ARI_PASSWORD: z.string().min(1).describe('must be the password of the ARI user'),
+    ARI_APP: z.string().min(1).default('voipbin'),
+    EDGES: z
+      .string()
+      .regex(/^[\w-]+(,[\w-]+)*$/)
+      .describe('must name the edges (PJSIP endpoints), separated by commas'),
+    RECORDINGS_DIR: z
+      .string()
+      .min(1)
+      .describe("must be the folder of Asterisk's recordings as this process sees it, <DIR>/spool/recording"),
+  }),
+)
+
+const log = createLogger({ service: 'asterisk-proxy', instance: config.INSTANCE ?? config.ASTERISK_ID, level: config.LOG_LEVEL })
+const bus = await openBus({ url: config.AMQP_URL, log, name: `asterisk-proxy-${config.ASTERISK_ID}`, prefix: config.REDIS_PREFIX })
+const publisher = openShardedPublisher(bus)
+const asterisk_id = config.ASTERISK_ID
+const ari = openWebSocketPort({ url: config.ARI_URL, user: config.ARI_USER, password: config.ARI_PASSWORD, app: config.ARI_APP })
+const proxy = new AsteriskProxy({ asterisk_id, app: config.ARI_APP, port: ari, publisher, shards, shardOf, log })
+const handlers = asteriskHandlers({
+  asterisk_id,
+  app: config.ARI_APP,
+  port: ari,
+  registry: proxy.registry,
+  edges: new EdgePicker(ari, config.EDGES.split(',')),
+  recordings: config.RECORDINGS_DIR,
+})
+const check = (what: string, ok: () => boolean) => async () => {
+  if (!ok()) throw new Error(`${what} is away`)
+}
+const health = await serveHealth({
+  port: config.PORT_HEALTH,
+  host: config.HOST_HEALTH,
+  ...(config.PORT_METRICS !== undefined && { metrics_port: config.PORT_METRICS }),
+  checks: { asterisk: check('Asterisk', () => proxy.isReady), rabbitmq: check('RabbitMQ', () => bus.isUp) },
+})
+
+proxy.start()
+const running = await serve([defineService(asteriskContract, { handlers, consumers: {} })], {
+  bus,
+  cache: noCache,
+  http: openHttp({}),
+  log,
+  errors,
+  instance: { asterisk_id },
+})
+
+let stopping = false
+async function stop(): Promise<void> {
+  if (stopping) return
+  stopping = true
+  health.drain()
+  await running.close()
+  await proxy.stop()
+  await publisher.close()
+  await bus.close()
+  await health.close()
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop())

@@ -1,0 +1,4 @@
+import { portSuite } from './port-suite.ts'
+import { openWebSocketPort } from './ws-port.ts'
+
+portSuite('WebSocket', openWebSocketPort)

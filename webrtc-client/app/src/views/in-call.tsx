@@ -1,0 +1,110 @@
+import { useEffect, useState } from 'preact/hooks'
+import { isEstablished } from '../../../src/index.ts'
+import { duration } from '../format.ts'
+import { Avatar } from '../parts/avatar.tsx'
+import { Icon, type IconName } from '../parts/icon.tsx'
+import { Keypad } from '../parts/keypad.tsx'
+import type { CallView } from '../store/call-view.ts'
+import { sendTones, toggleHold, toggleMute } from '../store/phone.ts'
+import { Quality } from './quality.tsx'
+
+const stateText = {
+  connecting: 'Calling…',
+  ringing: 'Ringing…',
+  answering: 'Connecting…',
+  held: 'On hold',
+  active: '',
+  ended: 'Call ended',
+} as const
+
+/** The call on the screen. */
+export function InCall({ view }: { view: CallView }) {
+  const { call, state, name, number } = view
+  const [pad, setPad] = useState(false)
+  const [tones, setTones] = useState('')
+  const established = isEstablished(state)
+  return (
+    <div class={pad ? 'in-call with-pad' : 'in-call'} data-testid="in-call" data-state={state}>
+      <div class="in-call-head">
+        {!pad && <Avatar name={name} size={88} pulse={!established} />}
+        <h2 class="in-call-name">{name}</h2>
+        {number !== name && <p class="in-call-number">{number}</p>}
+        <p class="in-call-state" role="timer" aria-live="off">
+          {state === 'active' && view.remote_held ? 'You are on hold · ' : ''}
+          {stateText[state]}
+          {state === 'held' && ' · '}
+          {view.answered_at && <Timer since={view.answered_at} />}
+        </p>
+      </div>
+      {pad ? (
+        <div class="in-call-pad">
+          <output class="tones" aria-label="Tones sent">
+            {tones || ' '}
+          </output>
+          <Keypad
+            label="Tones"
+            onKey={key => {
+              if (key === '+') return
+              setTones(tones + key)
+              void sendTones(call, key)
+            }}
+          />
+        </div>
+      ) : (
+        established && <Quality held={state === 'held'} />
+      )}
+      <div class="controls">
+        <Control
+          icon={view.muted ? 'mic_off' : 'mic'}
+          label={view.muted ? 'Unmute' : 'Mute'}
+          testid="mute"
+          on={view.muted}
+          off={!established}
+          onClick={() => toggleMute(call)}
+        />
+        <Control icon="keypad" label="Keypad" testid="keypad" on={pad} off={state !== 'active'} onClick={() => setPad(!pad)} />
+        <Control
+          icon={state === 'held' ? 'play' : 'pause'}
+          label={state === 'held' ? 'Resume' : 'Hold'}
+          testid="hold"
+          on={state === 'held'}
+          off={!established}
+          onClick={() => void toggleHold(call)}
+        />
+      </div>
+      <button type="button" class="button hangup" data-testid="hangup" onClick={() => call.hangup()}>
+        <Icon name="hangup" size={24} />
+        {established ? 'Hang up' : 'Cancel'}
+      </button>
+    </div>
+  )
+}
+
+interface ControlProps {
+  icon: IconName
+  label: string
+  testid: string
+  on: boolean
+  off: boolean
+  onClick: () => void
+}
+
+function Control({ icon, label, testid, on, off, onClick }: ControlProps) {
+  return (
+    <button type="button" class="control" data-testid={testid} aria-pressed={on} disabled={off} onClick={onClick}>
+      <span class="control-disc">
+        <Icon name={icon} size={24} />
+      </span>
+      {label}
+    </button>
+  )
+}
+
+export function Timer({ since }: { since: Date }) {
+  const [now, setNow] = useState(Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 500)
+    return () => clearInterval(timer)
+  }, [])
+  return <span class="timer">{duration((now - since.getTime()) / 1000)}</span>
+}

@@ -1,0 +1,64 @@
+import { cipherText, qualityText } from '../format.ts'
+import { Sparkline } from '../parts/sparkline.tsx'
+import { quality } from '../store/phone.ts'
+
+const bars: Record<ReturnType<typeof qualityText> | 'On hold', number> = {
+  Excellent: 4,
+  Good: 3,
+  Fair: 2,
+  Poor: 1,
+  Measuring: 0,
+  'On hold': 0,
+}
+
+/** How good the line is now and over the last minute. */
+export function Quality({ held }: { held: boolean }) {
+  const now = quality.value.at(-1)
+  const mos = now?.mos ?? null
+  const word = held ? 'On hold' : qualityText(mos)
+  return (
+    <section
+      class="quality"
+      data-testid="quality"
+      data-level={word === 'On hold' ? 'measuring' : word.toLowerCase()}
+      aria-label="Call quality"
+    >
+      <header class="quality-head">
+        <span class="bars" aria-hidden="true">
+          {[1, 2, 3, 4].map(bar => (
+            <i key={bar} class={bar <= bars[word] ? 'on' : ''} />
+          ))}
+        </span>
+        <strong>{word}</strong>
+        <span class="muted" title="Estimated mean opinion score (ITU-T G.107)">
+          {held || mos === null ? '' : `MOS ${mos.toFixed(1)}`}
+        </span>
+      </header>
+      <Sparkline
+        values={quality.value.map(reading => reading.mos)}
+        min={1}
+        max={4.5}
+        label={`Quality of the last minute, now ${mos?.toFixed(1) ?? 'unknown'}`}
+      />
+      <dl class="facts">
+        <Fact name="Codec" value={now?.codec || '–'} testid="codec" />
+        <Fact name="Encryption" value={now?.srtp_cipher ? cipherText(now.srtp_cipher) : '–'} title={now?.srtp_cipher} testid="cipher" />
+        <Fact name="Round trip" value={now?.round_trip_time_ms == null ? '–' : `${now.round_trip_time_ms.toFixed(0)} ms`} />
+        <Fact name="Jitter" value={now ? `${now.jitter_ms.toFixed(0)} ms` : '–'} />
+        <Fact name="Loss" value={now ? `${(now.loss * 100).toFixed(1)} %` : '–'} />
+        <Fact name="Packets" value={now ? `${now.packets_in} / ${now.packets_out}` : '–'} title="received / sent" />
+      </dl>
+    </section>
+  )
+}
+
+function Fact({ name, value, title, testid }: { name: string; value: string; title?: string | undefined; testid?: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd title={title || undefined} data-testid={testid}>
+        {value}
+      </dd>
+    </div>
+  )
+}

@@ -1,0 +1,170 @@
+import { useEffect, useState } from 'preact/hooks'
+import { type AudioDevice, listAudioDevices } from '../../../src/index.ts'
+import { Dialog } from '../parts/dialog.tsx'
+import { Icon } from '../parts/icon.tsx'
+import { calls, registration, useDevices } from '../store/phone.ts'
+import { account, extension, reconnectPhone, signOut } from '../store/session.ts'
+import { set, settings, type Theme } from '../store/settings.ts'
+import { dialog } from '../store/ui.ts'
+import { ringOnce } from '../tones.ts'
+
+export function SettingsDialog() {
+  return (
+    <Dialog title="Settings" onClose={() => (dialog.value = null)}>
+      <div class="settings">
+        <Appearance />
+        <Devices />
+        <Behaviour />
+        <Account />
+      </div>
+    </Dialog>
+  )
+}
+
+const themes: { id: Theme; label: string }[] = [
+  { id: 'auto', label: 'Automatic' },
+  { id: 'light', label: 'Light' },
+  { id: 'dark', label: 'Dark' },
+]
+
+function Appearance() {
+  return (
+    <fieldset class="field">
+      <legend>Appearance</legend>
+      <div class="segments">
+        {themes.map(({ id, label }) => (
+          <label key={id}>
+            <input type="radio" name="theme" checked={settings.value.theme === id} onChange={() => set('theme', id)} />
+            <span>{label}</span>
+          </label>
+        ))}
+      </div>
+    </fieldset>
+  )
+}
+
+function Devices() {
+  const [devices, setDevices] = useState<{ microphones: AudioDevice[]; speakers: AudioDevice[] }>({ microphones: [], speakers: [] })
+  useEffect(() => {
+    const load = () => void listAudioDevices().then(setDevices, () => undefined)
+    load()
+    navigator.mediaDevices?.addEventListener('devicechange', load)
+    return () => navigator.mediaDevices?.removeEventListener('devicechange', load)
+  }, [])
+  const { microphone, speaker, ringer } = settings.value
+  return (
+    <>
+      <DeviceField label="Microphone" devices={devices.microphones} value={microphone} onChange={id => choose('microphone', id)} />
+      {devices.speakers.length > 0 && (
+        <DeviceField label="Speaker" devices={devices.speakers} value={speaker} onChange={id => choose('speaker', id)} />
+      )}
+      <div class="field">
+        <label for="ringer">Ringer volume</label>
+        <span class="inline">
+          <Icon name="volume" size={18} />
+          <input
+            id="ringer"
+            type="range"
+            min="0"
+            max="1"
+            step="0.05"
+            value={ringer}
+            onChange={event => {
+              set('ringer', event.currentTarget.valueAsNumber)
+              ringOnce(event.currentTarget.valueAsNumber)
+            }}
+          />
+        </span>
+      </div>
+    </>
+  )
+}
+
+function choose(which: 'microphone' | 'speaker', id: string): void {
+  set(which, id)
+  void useDevices(settings.value.microphone, settings.value.speaker)
+}
+
+interface DeviceFieldProps {
+  label: string
+  devices: AudioDevice[]
+  value: string
+  onChange: (id: string) => void
+}
+
+function DeviceField({ label, devices, value, onChange }: DeviceFieldProps) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <select value={value} onChange={event => onChange(event.currentTarget.value)}>
+        <option value="">Default</option>
+        {devices
+          .filter(({ device_id }) => device_id && device_id !== 'default')
+          .map(({ device_id, label: name }, index) => (
+            <option key={device_id} value={device_id}>
+              {name || `${label} ${index + 1}`}
+            </option>
+          ))}
+      </select>
+    </label>
+  )
+}
+
+function Behaviour() {
+  const [permission, setPermission] = useState('Notification' in window ? Notification.permission : 'denied')
+  return (
+    <div class="checks">
+      <label class="switch">
+        <input type="checkbox" checked={settings.value.key_tones} onChange={event => set('key_tones', event.currentTarget.checked)} />
+        Sound on key press
+      </label>
+      <label class="switch">
+        <input type="checkbox" checked={settings.value.shortcuts} onChange={event => set('shortcuts', event.currentTarget.checked)} />
+        Keyboard shortcuts
+      </label>
+      {permission === 'default' && (
+        <button type="button" class="button" onClick={() => void Notification.requestPermission().then(setPermission)}>
+          Notify me of calls when this tab is hidden
+        </button>
+      )}
+    </div>
+  )
+}
+
+function Account() {
+  return (
+    <div class="account">
+      <dl class="facts">
+        <div>
+          <dt>Signed in as</dt>
+          <dd>{account.value.username}</dd>
+        </div>
+        <div>
+          <dt>Extension</dt>
+          <dd>
+            {extension.value?.extension} · {registration.value}
+          </dd>
+        </div>
+      </dl>
+      <label class="field">
+        <span>Connection to the phone server</span>
+        <select
+          value={settings.value.transport}
+          disabled={calls.value.length > 0}
+          onChange={event => {
+            set('transport', event.currentTarget.value === 'wss' ? 'wss' : event.currentTarget.value === 'ws' ? 'ws' : 'auto')
+            reconnectPhone()
+          }}
+        >
+          <option value="auto">Automatic</option>
+          <option value="wss">Encrypted (WSS)</option>
+          <option value="ws">Plain (WS)</option>
+        </select>
+      </label>
+      <button type="button" class="button" data-testid="sign-out" onClick={() => void signOut()}>
+        <Icon name="sign_out" size={18} />
+        Sign out
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,135 @@
+import { Icon, type IconName } from '../parts/icon.tsx'
+import { realtime } from '../store/events.ts'
+import { calls, registration, registrationError } from '../store/phone.ts'
+import { extension, reconnectPhone } from '../store/session.ts'
+import { announcement, dialog, online, type Tab, tab } from '../store/ui.ts'
+import { Brand } from './brand.tsx'
+import { EventLog } from './event-log.tsx'
+import { History } from './history.tsx'
+import { Incoming } from './incoming.tsx'
+import { PhonePanel } from './phone-panel.tsx'
+import { SettingsDialog } from './settings.tsx'
+import { ShortcutsDialog } from './shortcuts.tsx'
+
+/** The signed-in app: everything side by side on a desk, one tab at a time on a phone. */
+export function Shell() {
+  return (
+    <div class="shell" data-tab={tab.value}>
+      <Header />
+      <Banner />
+      <main class="panels">
+        <PhonePanel />
+        <History />
+        <EventLog />
+      </main>
+      <Tabs />
+      <Incoming />
+      {dialog.value === 'settings' && <SettingsDialog />}
+      {dialog.value === 'shortcuts' && <ShortcutsDialog />}
+      <div class="visually-hidden" role="status" aria-live="polite">
+        {announcement.value}
+      </div>
+    </div>
+  )
+}
+
+const registrationText = {
+  off: 'Offline',
+  connecting: 'Connecting…',
+  registered: 'Ready',
+  reconnecting: 'Reconnecting…',
+  refused: 'Refused',
+  failed: 'Trying again…',
+} as const
+
+function Header() {
+  const state = registration.value
+  return (
+    <header class="header">
+      <Brand />
+      <span class="pill" data-testid="registration" data-state={state} title={registrationError.value || undefined}>
+        <span class="dot" aria-hidden="true" />
+        <span class="pill-text">{registrationText[state]}</span>
+        {extension.value && <span class="pill-extension">{extension.value.extension}</span>}
+      </span>
+      <span class="grow" />
+      <IconButton icon="help" label="Keyboard shortcuts" onClick={() => (dialog.value = 'shortcuts')} />
+      <IconButton icon="settings" label="Settings" testid="open-settings" onClick={() => (dialog.value = 'settings')} />
+    </header>
+  )
+}
+
+export function IconButton({ icon, label, onClick, testid }: { icon: IconName; label: string; onClick: () => void; testid?: string }) {
+  return (
+    <button type="button" class="icon-button" aria-label={label} title={label} data-testid={testid} onClick={onClick}>
+      <Icon name={icon} />
+    </button>
+  )
+}
+
+/** What keeps the phone from working, in one place and in words. */
+function Banner() {
+  if (!online.value)
+    return (
+      <div class="banner warn" role="status">
+        This computer is offline. Running calls go on as soon as it is back.
+      </div>
+    )
+  if (registration.value === 'refused') {
+    return (
+      <div class="banner danger" role="alert">
+        <span>The server refused the password of extension {extension.value?.extension}.</span>
+        <button type="button" class="button small" onClick={() => (dialog.value = 'settings')}>
+          Open settings
+        </button>
+      </div>
+    )
+  }
+  if (registration.value === 'reconnecting' || registration.value === 'failed') {
+    return (
+      <div class="banner warn" role="status">
+        <span>The connection to the phone server is lost. Trying again…</span>
+        <button type="button" class="button small" onClick={reconnectPhone} disabled={calls.value.length > 0}>
+          Now
+        </button>
+      </div>
+    )
+  }
+  return null
+}
+
+const tabs: { id: Tab; icon: IconName; label: string }[] = [
+  { id: 'phone', icon: 'keypad', label: 'Phone' },
+  { id: 'history', icon: 'clock', label: 'Calls' },
+  { id: 'events', icon: 'activity', label: 'Events' },
+]
+
+function Tabs() {
+  return (
+    <nav class="tabs" aria-label="Sections">
+      {tabs.map(({ id, icon, label }) => (
+        <button
+          key={id}
+          type="button"
+          class="tab"
+          data-testid={`tab-${id}`}
+          aria-current={tab.value === id ? 'page' : undefined}
+          onClick={() => (tab.value = id)}
+        >
+          <Icon name={icon} size={22} />
+          {label}
+          {id === 'phone' && calls.value.length > 0 && <Badge text="call running" />}
+          {id === 'events' && realtime.value.state === 'reconnecting' && <Badge warn text="not connected" />}
+        </button>
+      ))}
+    </nav>
+  )
+}
+
+function Badge({ text, warn = false }: { text: string; warn?: boolean }) {
+  return (
+    <span class={warn ? 'tab-badge warn' : 'tab-badge'}>
+      <span class="visually-hidden">{text}</span>
+    </span>
+  )
+}

@@ -1,0 +1,42 @@
+import { UA } from 'jssip'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { SipEdge } from '../test/sip-edge.ts'
+import { Keepalive } from './keepalive.ts'
+import { silent } from './log.ts'
+import { SipSocket } from './sip-socket.ts'
+
+let edge: SipEdge
+let socket: SipSocket
+let ua: UA
+let keepalive: Keepalive
+let dropped: string[] = []
+
+beforeEach(async () => {
+  edge = await SipEdge.start({})
+  socket = new SipSocket(edge.url, silent)
+  ua = new UA({ sockets: [socket], uri: `sip:1001@${edge.domain}`, password: 'x', register: false })
+  dropped = []
+  ua.on('disconnected', ({ reason = '' }) => dropped.push(reason))
+  ua.start()
+  await vi.waitFor(() => expect(ua.isConnected()).toBe(true))
+  keepalive = new Keepalive(ua, edge.domain, [socket], { quietMs: 50, answerMs: 200 })
+})
+afterEach(async () => {
+  keepalive.close()
+  socket.close()
+  ua.stop()
+  await edge.close()
+})
+
+test('a server that answers is asked and kept', async () => {
+  await vi.waitFor(
+    () => expect(edge.received.filter(({ line }) => line === `OPTIONS sip:${edge.domain} SIP/2.0`).length).toBeGreaterThan(3),
+    { timeout: 4_000 },
+  )
+  expect(dropped).toEqual([])
+})
+
+test('a server that says nothing is given up', async () => {
+  edge.deaf = true
+  await vi.waitFor(() => expect(dropped).toEqual(['no answer to OPTIONS']), { timeout: 4_000 })
+})

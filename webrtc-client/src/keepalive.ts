@@ -1,0 +1,53 @@
+import { type UA, URI } from 'jssip'
+import type { SipSocket } from './sip-socket.ts'
+
+/** `sendOptions` exists since JsSIP 3.0 but is missing in its types. */
+interface OptionsSender {
+  sendOptions(target: URI, body: undefined, options: { eventHandlers: { succeeded(): void; failed(): void } }): unknown
+}
+
+export interface KeepaliveOptions {
+  /** Silence after which the server is asked, in milliseconds. */
+  quietMs?: number
+  /** How long it may take to answer, in milliseconds. */
+  answerMs?: number
+}
+
+/**
+ * Notices a connection that died without a word (sleep, a NAT that forgot, a pulled cable): after 25 s of silence it sends OPTIONS and
+ * drops the socket when nothing comes back within 6 s. `check()` asks at once, for the moment the machine wakes up or is online again.
+ */
+export class Keepalive {
+  readonly #ua: UA & Partial<OptionsSender>
+  readonly #target: URI
+  readonly #sockets: SipSocket[]
+  readonly #answerMs: number
+  readonly #interval: ReturnType<typeof setInterval>
+  #deadline: ReturnType<typeof setTimeout> | undefined
+
+  constructor(ua: UA, domain: string, sockets: SipSocket[], { quietMs = 25_000, answerMs = 6_000 }: KeepaliveOptions = {}) {
+    this.#ua = ua
+    this.#target = new URI('sip', '', domain)
+    this.#sockets = sockets
+    this.#answerMs = answerMs
+    this.#interval = setInterval(() => this.check(quietMs), quietMs / 5)
+  }
+
+  /** Asks the server if it has been silent for `quietMs` milliseconds. */
+  check(quietMs = 1_000): void {
+    const socket = this.#sockets.find(candidate => candidate.isConnected())
+    const asked = performance.now()
+    if (!socket || this.#deadline !== undefined || asked - socket.last_heard < quietMs) return
+    // Whatever is heard counts, also a refusal.
+    this.#ua.sendOptions?.(this.#target, undefined, { eventHandlers: { succeeded: () => undefined, failed: () => undefined } })
+    this.#deadline = setTimeout(() => {
+      this.#deadline = undefined
+      if (socket.last_heard < asked) socket.drop('no answer to OPTIONS')
+    }, this.#answerMs)
+  }
+
+  close(): void {
+    clearInterval(this.#interval)
+    clearTimeout(this.#deadline)
+  }
+}
