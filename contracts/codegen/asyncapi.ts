@@ -1,0 +1,101 @@
+import type { Model } from './model.ts'
+import { type Json, mapSchema, publicSchema, reachable, type Schema } from './schema.ts'
+import { byName, type Output } from './text.ts'
+
+type Node = Record<string, Json>
+interface Message {
+  payload?: Schema
+  [field: string]: unknown
+}
+interface Parts {
+  channels: Node
+  operations: Node
+  messages: Record<string, Message>
+}
+
+const description =
+  'Events of the VoIPBIN platform. On the WebSocket they carry the dotted `event_type` (`call.created`); webhooks carry the same name with ' +
+  'underscores in `type` and in the header `X-VoIPBIN-Event` (`call_created`). The mapping is mechanical: the dot becomes an underscore.'
+
+/** All AsyncAPI files as one document: what the parser checks and the generator's template reads. Nothing is left out. */
+export function busDocument(model: Model): Node {
+  return document(
+    merge(model, () => true),
+    model,
+    schema => schema,
+  )
+}
+
+/** `asyncapi.json`: the WebSocket and the public events. */
+export function asyncapiFile(model: Model): Output {
+  const hidden = new Set(model.events.filter(event => event.internal).map(event => event.type))
+  const merged = merge(model, name => !hidden.has(name))
+  const channels = Object.fromEntries(Object.entries(merged.channels).filter(([name, channel]) => isPublicChannel(name, channel as Node)))
+  const operations = Object.fromEntries(
+    Object.entries(merged.operations).filter(([, operation]) => {
+      const { action, channel } = operation as { action?: string; channel?: { $ref: string } }
+      const name = channel?.$ref.slice('#/channels/'.length) ?? ''
+      return name === 'websocket' || (action === 'send' && name in channels)
+    }),
+  )
+  const used = new Set(Object.values(channels).flatMap(channel => Object.keys((channel as { messages: Node }).messages)))
+  const messages = Object.fromEntries(Object.entries(merged.messages).filter(([name]) => used.has(name)))
+  const servers = { websocket: { host: 'api.voipbin.net', protocol: 'wss', description: 'The gateway of an installation.' } }
+  const text = JSON.stringify({ ...document({ channels, operations, messages }, model, publicSchema), servers }, null, 1)
+  return { path: 'asyncapi.json', text: `${text}\n` }
+}
+
+const isPublicChannel = (name: string, channel: Node): boolean =>
+  name === 'websocket' || (name.endsWith('.events') && Object.keys((channel.messages ?? {}) as Node).length > 0)
+
+function document({ channels, operations, messages }: Parts, model: Model, view: (schema: Schema) => Schema): Node {
+  const info = { title: 'VoIPBIN events', version: '1.0.0', description, license: { name: 'Apache-2.0' } }
+  const payloads = Object.entries(messages).map(([name, message]) => [
+    name,
+    { name, ...message, payload: plainSchema(view(message.payload ?? {})) },
+  ])
+  const names = [
+    ...reachable(
+      payloads.map(([, message]) => (message as Message).payload ?? {}),
+      model.schemas,
+    ),
+  ].sort()
+  const schemas = Object.fromEntries(names.map(name => [name, plainSchema(view(model.schemas.get(name) ?? {}))]))
+  const components = { messages: Object.fromEntries(payloads), schemas } as unknown as Json
+  return { asyncapi: '3.0.0', info, defaultContentType: 'application/json', channels, operations, components }
+}
+
+/** Channels, operations and messages of all files, sorted by name; messages that are not wanted leave every list. */
+function merge(model: Model, wanted: (message: string) => boolean): Parts {
+  const channels: [string, Json][] = []
+  const operations: [string, Json][] = []
+  const messages: [string, Message][] = []
+  for (const { kind, content } of model.documents) {
+    if (kind !== 'asyncapi') continue
+    const named = ((content.components as Node | undefined)?.messages ?? {}) as unknown as Record<string, Message>
+    messages.push(...Object.entries(named).filter(([name]) => wanted(name)))
+    for (const [name, channel] of Object.entries((content.channels ?? {}) as Record<string, Node>)) {
+      const own = Object.entries((channel.messages ?? {}) as unknown as Record<string, Message>).filter(([message]) => wanted(message))
+      // Messages written into a channel move to components, so that every message has one place.
+      messages.push(...own.filter(([, message]) => message.$ref === undefined))
+      const links = own.map(([message, node]) => [message, { $ref: node.$ref ?? `#/components/messages/${message}` }])
+      channels.push([name, { ...channel, messages: Object.fromEntries(links) as Json }])
+    }
+    for (const [id, operation] of Object.entries((content.operations ?? {}) as Record<string, Node>)) {
+      const list = operation.messages as { $ref: string }[] | undefined
+      const kept = list?.filter(({ $ref }) => wanted($ref.slice($ref.lastIndexOf('/') + 1)))
+      operations.push([id, kept ? { ...operation, messages: kept } : operation])
+    }
+  }
+  return {
+    channels: Object.fromEntries(byName(channels)),
+    operations: Object.fromEntries(byName(operations)),
+    messages: Object.fromEntries(byName(messages)),
+  }
+}
+
+/** AsyncAPI knows `examples`, not `example`, and a discriminator of another form, which says nothing that the variants do not say. */
+const plainSchema = (schema: Schema): Schema =>
+  mapSchema(schema, ({ example, discriminator: _, ...rest }) =>
+    example === undefined ? rest : ({ ...rest, examples: [example] } as Schema),
+  )

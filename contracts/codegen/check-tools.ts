@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+
+const modules = path.resolve(import.meta.dirname, '../../node_modules')
+
+interface ToolOptions {
+  cwd: string
+  env?: Record<string, string>
+}
+const tool = (command: string, args: readonly string[], options: ToolOptions): Promise<string[]> =>
+  runNode(path.join(modules, command), args, options)
+
+/** Runs a script; its output is the complaint when it fails. */
+function runNode(script: string, args: readonly string[], options: ToolOptions): Promise<string[]> {
+  return new Promise(resolve => {
+    const child = spawn(process.execPath, [script, ...args], {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => (output += String(chunk)))
+    child.on('error', error => resolve([error.message]))
+    child.on('close', code => resolve(code === 0 ? [] : output.trim().split('\n')))
+  })
+}
+
+/** Generates into a folder, beside this process, so that it stays free to hear of the other tools. */
+export const generateInto = (root: string, folder: string): Promise<string[]> =>
+  runNode(path.join(import.meta.dirname, 'generate.ts'), [folder], { cwd: root })
+
+/** The public document against Redocly's recommended rules, examples included. */
+export async function checkOpenapi(text: string): Promise<string[]> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'voipbin-openapi-'))
+  try {
+    writeFileSync(path.join(folder, 'openapi.json'), text)
+    const env = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true', FORCE_COLOR: '0' }
+    const config = path.join(import.meta.dirname, 'redocly.yaml')
+    return await tool('@redocly/cli/bin/cli.js', ['lint', 'openapi.json', '--config', config, '--format', 'stylish'], { cwd: folder, env })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** Format and lint of the given files. */
+export const checkStyle = (root: string, files: readonly string[]): Promise<string[]> =>
+  tool(
+    '@biomejs/biome/bin/biome',
+    ['check', '--colors=off', '--max-diagnostics=50', '--diagnostic-level=warn', '--error-on-warnings', ...files],
+    { cwd: root },
+  )
+
+/** Promises that nobody waits for. */
+export const checkPromises = (root: string, folders: readonly string[]): Promise<string[]> =>
+  tool('oxlint/bin/oxlint', ['--type-aware', '-c', path.join(import.meta.dirname, 'oxlint.json'), ...folders], { cwd: root })
+
+/** The workspaces that exist. */
+export function workspaces(root: string): string[] {
+  const { workspaces: names } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as { workspaces: string[] }
+  return names.filter(name => existsSync(path.join(root, name)))
+}
+
+interface Config {
+  compilerOptions?: object
+  include?: string[]
+  exclude?: string[]
+}
+
+/**
+ * All workspaces with the common options as one program, so that what they share is checked once; those with options of their own
+ * (a browser) apart.
+ */
+export async function checkTypes(root: string): Promise<string[]> {
+  const names = workspaces(root).filter(name => existsSync(path.join(root, name, 'tsconfig.json')))
+  const parsed = names.map(name => ({ name, config: JSON.parse(readFileSync(path.join(root, name, 'tsconfig.json'), 'utf8')) as Config }))
+  const common = parsed.filter(({ config }) => !config.compilerOptions)
+  const inside = (name: string, patterns: readonly string[] = []): string[] => patterns.map(pattern => path.join(root, name, pattern))
+  const folder = path.join(root, 'node_modules/.cache/voipbin')
+  mkdirSync(folder, { recursive: true })
+  const whole = {
+    extends: path.join(root, 'tsconfig.json'),
+    compilerOptions: { typeRoots: [path.join(modules, '@types')] },
+    include: common.flatMap(({ name, config }) => inside(name, config.include)),
+    exclude: common.flatMap(({ name, config }) => inside(name, config.exclude)),
+  }
+  writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(whole))
+  const problems = await tool('typescript/bin/tsc', ['-p', path.join(folder, 'tsconfig.json')], { cwd: root })
+  for (const { name } of parsed.filter(({ config }) => config.compilerOptions)) {
+    problems.push(...(await tool('typescript/bin/tsc', ['-p', path.join(root, name, 'tsconfig.json')], { cwd: root })))
+  }
+  return problems
+}

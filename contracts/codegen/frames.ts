@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { deref, type EventDefinition, type Model } from './model.ts'
+import { webhookName } from './openapi.ts'
+import { type Json, publicSchema, reachable, refName, type Schema } from './schema.ts'
+import { doc, header, importLine, key, literal, type Output, quote } from './text.ts'
+import { tsDeclaration, tsType } from './ts.ts'
+
+/** Schema names of the frames of one direction, in the order of the contract. */
+export function frameNames(model: Model, operation: 'receiveClientFrames' | 'sendServerFrames'): string[] {
+  const document = model.documents.find(one => one.service === 'websocket')
+  const operations = (document?.content.operations ?? {}) as Record<string, { messages?: Json[] }>
+  return (operations[operation]?.messages ?? []).map(link => {
+    const message = deref(link, model.documents, 'asyncapi') as unknown as { payload: Schema }
+    return refName(message.payload.$ref ?? '')
+  })
+}
+
+/** The event frame is typed per event, not by its schema. */
+const eventFrame = 'EventFrame'
+const publicEvents = (model: Model): EventDefinition[] => model.events.filter(event => !event.internal)
+
+/** `sdk/realtime.ts`: the frames of the WebSocket and the data of every event, with no import but the public types. */
+export function sdkRealtimeFile(model: Model, known: ReadonlySet<string>): Output {
+  const client = frameNames(model, 'receiveClientFrames')
+  const server = frameNames(model, 'sendServerFrames')
+  const events = publicEvents(model)
+  const options = { schemas: model.schemas, used: new Set<string>(), sending: true }
+  const roots = [...client, ...server].filter(name => name !== eventFrame).map(name => ({ $ref: `#/${name}` }))
+  const own = [...reachable(roots, model.schemas)].filter(name => !known.has(name)).sort()
+  const frames = own.map(name => tsDeclaration(name, model.schemas.get(name) ?? {}, options))
+  const map = events.map(event => `${doc(event.summary, '  ')}  ${quote(event.type)}: ${tsType(publicSchema(event.data), options)}\n`)
+  const body = [
+    ...frames,
+    `/** Event type → its data. */\nexport interface EventMap {\n${map.join('')}}\nexport type EventType = keyof EventMap\n`,
+    envelope(model),
+    '/** Every event; narrows by `event_type`. */\nexport type AnyEvent = { [T in EventType]: EventEnvelope<T> }[EventType]\n',
+    `/** An event with the sequence number its customer gave it. */\nexport type ${eventFrame} = AnyEvent & { type: 'event'; seq: number }\n`,
+    `export type ClientFrame = ${client.join(' | ') || 'never'}\nexport type ServerFrame = ${server.join(' | ') || 'never'}\n`,
+    `export const eventTypes: readonly EventType[] = ${literal(events.map(event => event.type))}\n`,
+  ]
+  const imports = importLine(
+    [...options.used].filter(name => known.has(name)),
+    './types.ts',
+  )
+  return { path: 'sdk/realtime.ts', text: `${header}${imports}\n${body.join('\n')}` }
+}
+
+function envelope(model: Model): string {
+  const properties = model.schemas.get('EventEnvelope')?.properties ?? {}
+  const options = { schemas: model.schemas, used: new Set<string>() }
+  const fields = Object.entries(properties).map(([name, schema]) => {
+    const type = name === 'event_type' ? 'T' : name === 'data' ? 'EventMap[T]' : tsType(schema, options)
+    return `${doc(schema.description ?? '', '  ')}  ${key(name)}: ${type}\n`
+  })
+  return `/** What surrounds the data of an event. */\nexport interface EventEnvelope<T extends EventType = EventType> {\n${fields.join('')}}\n`
+}
+
+/** `realtime/index.ts`: the frames, and the validator of what clients send. */
+export function realtimeFile(): Output {
+  const text = `${header}import type { ZodType } from 'zod'
+import type { ClientFrame } from '../sdk/realtime.ts'
+import { ClientFrame as validator } from '../validators/websocket.ts'
+
+export type * from '../sdk/realtime.ts'
+
+/** Accepts one parsed client frame and nothing else. */
+export const clientFrame: ZodType<ClientFrame> = validator as ZodType<ClientFrame>
+`
+  return { path: 'realtime/index.ts', text }
+}
+
+/** `sdk/webhooks.ts`: what arrives at an endpoint. */
+export function sdkWebhooksFile(model: Model): Output {
+  const events = publicEvents(model)
+  const options = { schemas: model.schemas, used: new Set<string>(), sending: true, prefix: 'schemas.' }
+  const map = events.map(event => `${doc(event.summary, '  ')}  ${webhookName(event)}: ${tsType(publicSchema(event.data), options)}\n`)
+  const types = events.map(event => `  ${quote(event.type)}: ${quote(webhookName(event))},\n`)
+  const body = [
+    `/** Webhook type → its data. */\nexport interface WebhookMap {\n${map.join('')}}\nexport type WebhookType = keyof WebhookMap\n`,
+    '/** The body of a webhook. */\nexport interface WebhookPayload<T extends WebhookType = WebhookType> {\n  /** The event id: the same in every attempt and to every endpoint. */\n  id: string\n  type: T\n  /** RFC 3339 in UTC, with milliseconds. */\n  created: string\n  data: WebhookMap[T]\n}\n',
+    '/** Every webhook; narrows by `type`. */\nexport type AnyWebhook = { [T in WebhookType]: WebhookPayload<T> }[WebhookType]\n',
+    `/** Event type → webhook type: the dot becomes an underscore. */\nexport const webhookTypes: {\n${events.map(event => `  readonly ${quote(event.type)}: ${quote(webhookName(event))}\n`).join('')}} = {\n${types.join('')}}\n`,
+  ]
+  return { path: 'sdk/webhooks.ts', text: `${header}import type * as schemas from './types.ts'\n\n${body.join('\n')}` }
+}
+
+/** `webhooks/index.ts`: the same for the server side. */
+export function webhooksFile(): Output {
+  return { path: 'webhooks/index.ts', text: `${header}export * from '../sdk/webhooks.ts'\n` }
+}
+
+/** `webhooks/sign.ts`: the SDK's signing code, which is one self-contained file, for the side that sends. */
+export function signFile(): Output {
+  const source = readFileSync(path.resolve(import.meta.dirname, '../../sdk/src/sign.ts'), 'utf8')
+  return { path: 'webhooks/sign.ts', text: `${header}// Copied from sdk/src/sign.ts.\n${source}` }
+}

@@ -1,0 +1,123 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { parse } from 'yaml'
+import type { Json, Schema } from './schema.ts'
+
+export interface Problem {
+  file: string
+  where: string
+  message: string
+}
+
+/** The documents are not what the generator accepts; nothing was generated. */
+export class ContractError extends Error {
+  readonly problems: Problem[]
+  constructor(problems: Problem[]) {
+    super(problems.map(({ file, where, message }) => `${file}${where ? ` ${where}` : ''}: ${message}`).join('\n'))
+    this.name = 'ContractError'
+    this.problems = problems
+  }
+}
+
+/** One contract file. `service` is its base name. References inside have lost their file part: names are global. */
+export interface Document {
+  file: string
+  kind: 'openapi' | 'asyncapi'
+  service: string
+  content: Record<string, Json>
+}
+
+export interface ErrorReason {
+  status: string
+  message: string
+  action: string
+}
+
+export interface Sources {
+  documents: Document[]
+  errors: Record<string, ErrorReason>
+  /** Schema name -> definition and the service (file) that owns it. */
+  schemas: Map<string, { schema: Schema; service: string; file: string }>
+  problems: Problem[]
+}
+
+/** Reads every document under `root` (`openapi/*.yaml`, `asyncapi/*.yaml`, `errors.yaml`), in the order of their names. */
+export function loadSources(root: string): Sources {
+  const problems: Problem[] = []
+  const raw = new Map<string, Record<string, Json>>()
+  const documents: Document[] = []
+  for (const kind of ['asyncapi', 'openapi'] as const) {
+    const folder = path.join(root, kind)
+    const names = existsSync(folder)
+      ? readdirSync(folder)
+          .filter(name => name.endsWith('.yaml'))
+          .sort()
+      : []
+    for (const name of names) {
+      const file = `${kind}/${name}`
+      const content = readYaml(path.join(root, file), file, problems)
+      if (!content) continue
+      raw.set(file, content)
+      documents.push({ file, kind, service: path.basename(name, '.yaml'), content })
+    }
+  }
+  for (const document of documents) document.content = localise(document, raw, problems) as Record<string, Json>
+  const errors = (readYaml(path.join(root, 'errors.yaml'), 'errors.yaml', problems) ?? {}) as unknown as Record<string, ErrorReason>
+  return { documents, errors, schemas: collectSchemas(documents, problems), problems }
+}
+
+function readYaml(absolute: string, file: string, problems: Problem[]): Record<string, Json> | undefined {
+  try {
+    return parse(readFileSync(absolute, 'utf8'), { maxAliasCount: 1000 }) as Record<string, Json>
+  } catch (error) {
+    problems.push({ file, where: '', message: error instanceof Error ? error.message : String(error) })
+    return undefined
+  }
+}
+
+/** Drops the file part of every reference after checking that its target exists. */
+function localise(document: Document, raw: ReadonlyMap<string, Record<string, Json>>, problems: Problem[]): Json {
+  const visit = (node: Json, where: string): Json => {
+    if (Array.isArray(node)) return node.map((item, i) => visit(item, `${where}/${i}`))
+    if (node === null || typeof node !== 'object') return node
+    const copy: Record<string, Json> = {}
+    for (const [key, value] of Object.entries(node)) copy[key] = visit(value, `${where}/${key}`)
+    if (typeof copy.$ref === 'string') {
+      const [target = '', pointer = ''] = copy.$ref.split('#')
+      const file = target === '' ? document.file : path.posix.join(path.posix.dirname(document.file), target)
+      if (lookup(raw.get(file), pointer) === undefined) {
+        problems.push({ file: document.file, where, message: `$ref ${copy.$ref} leads nowhere` })
+      }
+      copy.$ref = `#${pointer}`
+    }
+    if (copy.propertyName !== undefined && copy.mapping !== null && typeof copy.mapping === 'object') {
+      copy.mapping = Object.fromEntries(Object.entries(copy.mapping).map(([name, target]) => [name, String(target).replace(/^[^#]*/, '')]))
+    }
+    return copy
+  }
+  return visit(document.content, '')
+}
+
+/** Follows a JSON pointer; undefined when there is nothing. */
+export function lookup(root: Json | undefined, pointer: string): Json | undefined {
+  let node: Json | undefined = root
+  for (const step of pointer.split('/').slice(1)) {
+    if (node === null || typeof node !== 'object' || Array.isArray(node)) return undefined
+    node = node[step.replaceAll('~1', '/').replaceAll('~0', '~')]
+  }
+  return node
+}
+
+function collectSchemas(documents: Document[], problems: Problem[]): Sources['schemas'] {
+  const schemas: Sources['schemas'] = new Map()
+  for (const { file, service, content } of documents) {
+    const own = (lookup(content, '/components/schemas') ?? {}) as Record<string, Json>
+    for (const [name, schema] of Object.entries(own)) {
+      const where = `/components/schemas/${name}`
+      const other = schemas.get(name)
+      if (other) problems.push({ file, where, message: `schema ${name} is defined in ${other.file} already; names are global` })
+      else schemas.set(name, { schema: schema as Schema, service, file })
+    }
+  }
+  return schemas
+}

@@ -1,0 +1,247 @@
+import type { EventDefinition, Model, PublicOperation } from './model.ts'
+import { httpStatus, reasonsOf } from './reasons.ts'
+import { type Json, publicSchema, reachable, refName, type Schema } from './schema.ts'
+import { byName, type Output, pascal } from './text.ts'
+
+type Node = Record<string, Json>
+
+const keptExtensions = ['x-permission', 'x-owner', 'x-rate-limit']
+const description =
+  'Calls, numbers, flows, recordings and the rest of a communication platform. Paths and fields are snake_case; ids are UUIDv7; times are ' +
+  'RFC 3339 in UTC. Every error has the same body; branch on its `reason`. Lists answer `{result, next_page_token}`, newest first. ' +
+  'Creates take an `Idempotency-Key`: the same key and body give the same answer for 24 hours.'
+
+/** `openapi.json`: one public document with everything expanded that the contract files leave to convention. */
+export function openapiFile(document: Node): Output {
+  return { path: 'openapi.json', text: `${JSON.stringify(document, null, 1)}\n` }
+}
+
+export function openapiDocument(model: Model): Node {
+  const operations = model.operations.filter(operation => operation.kind === 'public')
+  const errors = new ErrorResponses(model)
+  const paths: Record<string, Node> = {}
+  for (const [path, own] of byName(groupBy(operations, operation => operation.httpPath))) {
+    paths[path] = Object.fromEntries(own.map(operation => [operation.method.toLowerCase(), operationNode(operation, errors)]))
+  }
+  const events = model.events.filter(event => !event.internal)
+  const webhooks = Object.fromEntries(events.map(event => [webhookName(event), webhookNode(event, model)]))
+  const used = reachable([...schemasIn(paths), ...schemasIn(webhooks), { $ref: '#/components/schemas/ErrorResponse' }], publicView(model))
+  const schemas = Object.fromEntries([...used].sort().map(name => [name, publicSchema(model.schemas.get(name) ?? {}) as Json]))
+  return {
+    openapi: '3.1.0',
+    info: { title: 'VoIPBIN API', version: '1.0.0', description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    servers: [
+      { url: 'http://localhost:8080', description: 'A platform started by npm start.' },
+      { url: 'https://api.voipbin.net', description: 'The hosted platform.' },
+    ],
+    security: [{ token: [] }, { accesskey: [] }, { token_query: [] }, { accesskey_query: [] }],
+    tags: [...new Set(operations.map(operation => operation.tag))]
+      .sort()
+      .map(name => ({ name, description: `Operations on ${name.replaceAll('_', ' ')}.` })),
+    paths,
+    webhooks,
+    components: { schemas, responses: errors.responses(), examples: errors.examples(), headers, parameters, securitySchemes },
+  }
+}
+
+const publicView = (model: Model): ReadonlyMap<string, Schema> =>
+  new Map([...model.schemas].map(([name, schema]) => [name, publicSchema(schema)]))
+
+function groupBy<T>(items: T[], key: (item: T) => string): [string, T[]][] {
+  const groups = new Map<string, T[]>()
+  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item])
+  return [...groups]
+}
+
+/** Every schema that a document part mentions. */
+function schemasIn(node: unknown): Schema[] {
+  const found: Schema[] = []
+  const visit = (value: unknown): void => {
+    if (value === null || typeof value !== 'object') return
+    if ('schema' in value) found.push(value.schema as Schema)
+    for (const child of Object.values(value)) visit(child)
+  }
+  visit(node)
+  return found
+}
+
+const rateLimitHeaders = ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset']
+const linkHeaders = (names: string[]): Node => Object.fromEntries(names.map(name => [name, { $ref: `#/components/headers/${name}` }]))
+
+const headers: Node = {
+  'X-Request-ID': { description: 'Names this request in logs and support cases.', schema: { type: 'string' } },
+  'RateLimit-Limit': { description: 'Requests per minute.', schema: { type: 'integer' } },
+  'RateLimit-Remaining': { description: 'Requests left right now.', schema: { type: 'integer' } },
+  'RateLimit-Reset': { description: 'Seconds until the limit is full again.', schema: { type: 'integer' } },
+  'Retry-After': { description: 'Seconds to wait before trying again.', schema: { type: 'integer' } },
+}
+const parameters: Node = {
+  IdempotencyKey: {
+    name: 'Idempotency-Key',
+    in: 'header',
+    description: 'Makes the request safe to repeat: the same key and body give the stored answer for 24 hours.',
+    schema: { type: 'string', minLength: 1, maxLength: 255 },
+  },
+}
+const securitySchemes: Node = {
+  token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A session token from `POST /auth/login`.' },
+  accesskey: { type: 'apiKey', in: 'header', name: 'Authorization', description: '`AccessKey ak_…`' },
+  token_query: { type: 'apiKey', in: 'query', name: 'token', description: 'For clients that cannot set headers.' },
+  accesskey_query: { type: 'apiKey', in: 'query', name: 'accesskey', description: 'For clients that cannot set headers.' },
+}
+
+function operationNode(operation: PublicOperation, errors: ErrorResponses): Node {
+  const { raw } = operation
+  const extensions = Object.fromEntries(keptExtensions.filter(name => name in raw).map(name => [name, raw[name] ?? null]))
+  const fields: Json[] = [
+    ...operation.path.map(field => ({ name: field.name, in: 'path', required: true, schema: field.schema as Json })),
+    ...operation.query.map(field => ({
+      name: field.name,
+      in: 'query',
+      ...(field.required && { required: true }),
+      schema: field.schema as Json,
+    })),
+    ...(operation.idempotent ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : []),
+  ]
+  const success = ((raw.responses ?? {}) as Record<string, Node>)[operation.status] ?? {}
+  return {
+    operationId: operation.id,
+    tags: [operation.tag],
+    summary: operation.summary,
+    ...(operation.description && { description: operation.description }),
+    ...extensions,
+    ...(operation.permission === 'public' && { security: [] }),
+    ...(fields.length > 0 && { parameters: fields }),
+    ...(raw.requestBody !== undefined && { requestBody: raw.requestBody }),
+    responses: {
+      [operation.status]: {
+        ...success,
+        headers: { ...linkHeaders(['X-Request-ID', ...rateLimitHeaders]), ...((success.headers ?? {}) as Node) },
+      },
+      ...errors.of(operation),
+    },
+  }
+}
+
+/** Error answers: one example per reason, shared responses where an operation has no reason of its own. */
+class ErrorResponses {
+  readonly #model: Model
+  readonly #shared = new Map<string, Node>()
+  readonly #reasons = new Set<string>()
+
+  constructor(model: Model) {
+    this.#model = model
+  }
+
+  of(operation: PublicOperation): Node {
+    const own = new Set(operation.errors)
+    const groups = groupBy(
+      reasonsOf(operation).filter(reason => reason in this.#model.errors),
+      reason => String(this.#code(reason)),
+    )
+    return Object.fromEntries(
+      byName(groups).map(([code, reasons]) => [
+        code,
+        this.#response(
+          reasons,
+          reasons.some(reason => own.has(reason)),
+        ),
+      ]),
+    )
+  }
+
+  #code(reason: string): number {
+    return httpStatus[this.#model.errors[reason]?.status ?? ''] ?? 500
+  }
+
+  #response(reasons: string[], own: boolean): Node {
+    for (const reason of reasons) this.#reasons.add(reason)
+    const code = this.#code(reasons[0] ?? '')
+    const retry = code === 429 || code === 503 ? ['Retry-After'] : []
+    const response: Node = {
+      description: reasons.map(reason => `\`${reason}\`: ${this.#model.errors[reason]?.message}`).join(' '),
+      headers: linkHeaders(['X-Request-ID', ...(code === 429 ? rateLimitHeaders : []), ...retry]),
+      content: {
+        'application/json': {
+          schema: { $ref: '#/components/schemas/ErrorResponse' },
+          examples: Object.fromEntries(reasons.map(reason => [reason, { $ref: `#/components/examples/${reason}` }])),
+        },
+      },
+    }
+    if (own) return response
+    const name = reasons.map(reason => pascal(reason.toLowerCase())).join('Or')
+    this.#shared.set(name, response)
+    return { $ref: `#/components/responses/${name}` }
+  }
+
+  responses(): Node {
+    return Object.fromEntries(byName(this.#shared))
+  }
+
+  examples(): Node {
+    return Object.fromEntries([...this.#reasons].sort().map(reason => [reason, this.#example(reason)]))
+  }
+
+  #example(reason: string): Node {
+    const row = this.#model.errors[reason]
+    const details = reason === 'INVALID_ARGUMENT' ? [{ field: '/name', rule: 'required', expected: 'string' }] : []
+    const error = {
+      status: row?.status ?? '',
+      reason,
+      message: row?.message ?? '',
+      request_id: '01980000-0000-7000-8000-0000000000ff',
+      details,
+    }
+    return { summary: row?.action ?? '', value: { error } }
+  }
+}
+
+export const webhookName = (event: { type: string }): string => event.type.replaceAll('.', '_')
+
+function webhookNode(event: EventDefinition, model: Model): Node {
+  const name = webhookName(event)
+  const example = exampleOf(event.data, model)
+  const schema = {
+    type: 'object',
+    required: ['id', 'type', 'created', 'data'],
+    properties: {
+      id: { type: 'string', format: 'uuid', description: 'The event id: the same in every attempt and to every endpoint.' },
+      type: { const: name },
+      created: { type: 'string', format: 'date-time' },
+      data: publicSchema(event.data) as Json,
+    },
+  }
+  const content = {
+    schema,
+    ...(example !== undefined && {
+      example: { id: '01980000-0000-7000-8000-0000000000ee', type: name, created: '2026-01-20T12:00:00.000Z', data: example },
+    }),
+  }
+  return {
+    post: {
+      operationId: `on${pascal(name)}`,
+      tags: ['webhooks'],
+      summary: event.summary || `Sent on ${event.type}.`,
+      security: [],
+      requestBody: { required: true, content: { 'application/json': content } },
+      responses: {
+        '2XX': { description: 'Received. Anything else is tried again.' },
+        '410': { description: 'Gone: the endpoint is switched off.' },
+      },
+    },
+  }
+}
+
+/** An example of a schema: its own, or the one of an operation that answers with it. */
+export function exampleOf(schema: Schema, model: Model): Json | undefined {
+  const name = schema.$ref && refName(schema.$ref)
+  const own = schema.example ?? (name ? model.schemas.get(name)?.example : undefined)
+  if (own !== undefined || !name) return own
+  for (const operation of model.operations) {
+    if (operation.kind !== 'public' || operation.output?.$ref === undefined || refName(operation.output.$ref) !== name) continue
+    const responses = operation.raw.responses as Record<string, { content?: Record<string, { example?: Json }> }>
+    const example = responses[operation.status]?.content?.['application/json']?.example
+    if (example !== undefined) return example
+  }
+  return undefined
+}
