@@ -1,0 +1,193 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { invalidate, openCache, type RedisCache } from './cache.ts'
+import { type LimitClass, Limits } from './limits.ts'
+import { testPrefix, testUrl, until } from './testing.ts'
+
+let cache: RedisCache
+beforeAll(async () => {
+  cache = openCache({ url: testUrl('REDIS_URL'), prefix: `${testPrefix()}:` })
+  expect(await cache.ready()).toBe(true)
+})
+afterAll(() => cache.close())
+
+describe('cache', () => {
+  test('keeps JSON for its time', async () => {
+    await cache.set('a', { n: 1, list: ['x'] }, 60)
+    expect(await cache.get('a')).toEqual({ n: 1, list: ['x'] })
+    expect(await cache.redis.ttl('a')).toBeGreaterThan(50)
+    await cache.del('a')
+    expect(await cache.get('a')).toBeUndefined()
+  })
+  test('an invalidated key cannot be filled for a moment, but set', async () => {
+    await cache.set('k', 'old', 60)
+    await invalidate('k')
+    expect(await cache.get('k')).toBeUndefined()
+    await cache.fill('k', 'old', 60)
+    expect(await cache.get('k')).toBeUndefined()
+    await cache.set('k', 'new', 60)
+    expect(await cache.get('k')).toBe('new')
+  })
+  test('hints reach every subscriber of this prefix', async () => {
+    const got: unknown[] = []
+    const end = await cache.subscribe('hints', value => void got.push(value))
+    await cache.publish('hints', { changed: 'x' })
+    await until(() => got.length === 1, { what: 'the hint' })
+    expect(got).toEqual([{ changed: 'x' }])
+    await end()
+  })
+})
+
+/** A door to Redis that can be shut, or left standing with nobody answering. */
+async function doorToRedis() {
+  const real = new URL(testUrl('REDIS_URL'))
+  const sockets = new Set<Socket>()
+  let mode: 'open' | 'mute' = 'open'
+  const server = createServer(client => {
+    const redis = connect(Number(real.port), real.hostname)
+    for (const [from, to] of [
+      [client, redis],
+      [redis, client],
+    ] as const) {
+      sockets.add(from)
+      from.on('data', data => void (mode === 'open' && to.write(data)))
+      from.on('close', () => to.destroy())
+      from.on('error', () => from.destroy())
+    }
+  })
+  const open = async (port = 0) => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return (server.address() as AddressInfo).port
+  }
+  const shut = async () => {
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of sockets) socket.destroy()
+    sockets.clear()
+    await closed
+  }
+  return { open, shut, mute: () => (mode = 'mute'), unmute: () => (mode = 'open') }
+}
+
+describe('a Redis that is away', () => {
+  test('costs nothing, throws nothing, and makes up for invalidations', async () => {
+    const door = await doorToRedis()
+    const port = await door.open()
+    await using far = openCache({ url: `redis://127.0.0.1:${port}`, prefix: cache.prefix })
+    await far.ready()
+    await far.set('owed', 'old', 60)
+    await door.shut()
+    await until(() => !far.available, { what: 'the loss to be noticed' })
+    const started = performance.now()
+    await far.set('x', 1, 60)
+    await far.invalidate('owed')
+    expect(await far.get('owed')).toBeUndefined()
+    expect(performance.now() - started).toBeLessThan(50)
+    expect(await cache.get('owed')).toBe('old')
+    await door.open(port)
+    await until(async () => (await cache.get('owed')) === undefined, { what: 'the owed invalidation' })
+    await until(() => far.available, { what: 'the cache to be back' })
+    await far.set('x', 2, 60)
+    expect(await far.get('x')).toBe(2)
+    await door.shut()
+  })
+  test('that hangs is asked once, not by every request', async () => {
+    const door = await doorToRedis()
+    const port = await door.open()
+    await using far = openCache({ url: `redis://127.0.0.1:${port}`, prefix: cache.prefix })
+    await far.ready()
+    door.mute()
+    const started = performance.now()
+    expect(await far.get('a')).toBeUndefined()
+    for (let n = 0; n < 20; n++) expect(await far.get('a')).toBeUndefined()
+    expect(performance.now() - started).toBeLessThan(600)
+    await door.shut()
+  })
+  test('never there: everything still answers', async () => {
+    await using far = openCache({ url: 'redis://127.0.0.1:1' })
+    expect(await far.ready(50)).toBe(false)
+    expect(await far.get('a')).toBeUndefined()
+    await expect(far.ping()).rejects.toThrow()
+  })
+})
+
+describe('limits', () => {
+  const api: LimitClass = { name: 'api', per_minute: 6 }
+  let limits: Limits
+  beforeAll(() => {
+    limits = new Limits(cache)
+  })
+  const drain = async (query: Parameters<Limits['check']>[0], times: number) => {
+    const answers = []
+    for (let n = 0; n < times; n++) answers.push(await limits.check(query))
+    return answers
+  }
+
+  test('twice the minute at once, then a sixtieth a second', async () => {
+    const answers = await drain({ subject: testPrefix(), classes: [api] }, 13)
+    expect(answers.map(({ allowed }) => allowed)).toEqual([...Array(12).fill(true), false])
+    expect(answers[0]).toMatchObject({
+      class: 'api',
+      limit: 6,
+      remaining: 11,
+      reset_s: 10,
+      retry_after_s: 0,
+      away: false,
+      session: undefined,
+    })
+    expect(answers[12]).toMatchObject({ remaining: 0, retry_after_s: 10, reset_s: 120 })
+  })
+  test('refills with time', async () => {
+    const subject = testPrefix()
+    const fast = { subject, classes: [{ name: 'api', per_minute: 600 }] }
+    await cache.redis.hset(`limit:api:${subject}`, { t: '0', at: String(Date.now()) })
+    expect((await limits.check(fast)).allowed).toBe(false)
+    await until(async () => (await limits.check(fast)).allowed, { what: 'a token after 100 ms' })
+  })
+  test('two classes: from both or from none', async () => {
+    const subject = testPrefix()
+    const create = { name: 'call_create', per_minute: 1 }
+    const answers = await drain({ subject, classes: [api, create] }, 3)
+    expect(answers.map(({ allowed }) => allowed)).toEqual([true, true, false])
+    expect(answers[2]).toMatchObject({ class: 'call_create', limit: 1 })
+    expect((await limits.check({ subject, classes: [api] })).remaining).toBe(9)
+  })
+  test('the session comes along, is kept alive, and its customer pays', async () => {
+    const customer_id = testPrefix()
+    const exp = Math.floor(Date.now() / 1000) + 1_000
+    await cache.set('session:h1', { customer_id, agent_id: 'a', exp, limits: { api: 2 } }, 5)
+    const answer = await limits.check({ session: 'h1', classes: [api] })
+    expect(answer).toMatchObject({ session: { customer_id, agent_id: 'a' }, idle: true, allowed: true, limit: 2, remaining: 3 })
+    expect((await limits.check({ session: 'h1', classes: [api] })).idle).toBe(false)
+    expect(await cache.redis.ttl('session:h1')).toBeGreaterThan(900)
+    expect(await cache.redis.ttl('session:h1')).toBeLessThanOrEqual(1_000)
+    expect(await cache.redis.exists(`limit:api:${customer_id}`)).toBe(1)
+  })
+  test('an unknown or invalidated session takes nothing', async () => {
+    const subject = testPrefix()
+    await cache.set('session:h2', { customer_id: subject }, 60)
+    await cache.invalidate('session:h2')
+    for (const session of ['h2', 'never']) {
+      expect(await limits.check({ session, subject, classes: [api] })).toMatchObject({ session: undefined, away: false, allowed: true })
+    }
+    expect(await cache.redis.exists(`limit:api:${subject}`)).toBe(0)
+  })
+  test('a hundred at once take no more than there are', async () => {
+    const subject = testPrefix()
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => limits.check({ subject, classes: [{ name: 'api', per_minute: 20 }] })),
+    )
+    expect(answers.filter(({ allowed }) => allowed)).toHaveLength(40)
+  })
+  test('without Redis a local bucket holds', async () => {
+    await using far = openCache({ url: 'redis://127.0.0.1:1' })
+    const local = new Limits(far)
+    const subject = testPrefix()
+    const answers = []
+    for (let n = 0; n < 13; n++) answers.push(await local.check({ session: 'h', subject, classes: [api] }))
+    expect(answers.filter(({ allowed }) => allowed)).toHaveLength(12)
+    expect(answers[12]).toMatchObject({ away: true, session: undefined, remaining: 0, retry_after_s: 10 })
+  })
+})

@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import { parseKeyRing } from './crypto.ts'
+
+/** The boot is refused: the message names every variable that is wrong and the rule it breaks, never its value. */
+export class ConfigError extends Error {
+  readonly variables: readonly string[]
+  constructor(problems: readonly { variable: string; rule: string }[]) {
+    super(['configuration refused:', ...problems.map(({ variable, rule }) => `  ${variable}: ${rule}`)].join('\n'))
+    this.name = 'ConfigError'
+    this.variables = problems.map(({ variable }) => variable)
+  }
+}
+
+/** Parses the environment once, at boot. An empty variable counts as missing. Throws ConfigError. */
+export function loadConfig<S extends z.ZodObject>(schema: S, env: Readonly<Record<string, string | undefined>> = process.env): z.infer<S> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+  const parsed = schema.safeParse(given, { reportInput: true })
+  if (parsed.success) return parsed.data
+  throw new ConfigError(
+    parsed.error.issues.map(issue => ({
+      variable: String(issue.path[0] ?? 'environment'),
+      rule: issue.input === undefined ? `is missing; ${ruleOf(schema, issue)}` : ruleOf(schema, issue),
+    })),
+  )
+}
+
+const ruleOf = (schema: z.ZodObject, issue: { path: PropertyKey[]; message: string }): string => {
+  const field = schema.shape[String(issue.path[0])] as z.ZodType | undefined
+  return (field && describedRule(field)) ?? issue.message
+}
+
+/** A rule given by `.describe()`, also below `.default()` and `.optional()`. */
+function describedRule(field: z.ZodType): string | undefined {
+  if (field.description !== undefined) return field.description
+  return field instanceof z.ZodDefault || field instanceof z.ZodOptional ? describedRule(field.unwrap() as z.ZodType) : undefined
+}
+
+const url = (...schemes: string[]) => {
+  const rule = `must be a URL that starts with ${schemes.map(scheme => `${scheme}://`).join(' or ')}`
+  return z
+    .string()
+    .refine(text => schemes.some(scheme => text.startsWith(`${scheme}://`)) && URL.canParse(text), rule)
+    .describe(rule)
+}
+
+/** A TCP or UDP port; 0 takes any free one. */
+export const port = () => z.coerce.number().int().min(0).max(65_535).describe('must be a port number, 0 to 65535')
+
+/** `true`, `1`, `yes`, `on` and their opposites. */
+export const flag = () => z.stringbool().describe('must be true or false')
+
+const isKeyRing = (text: string): boolean => {
+  try {
+    return parseKeyRing(text).keys.size > 0
+  } catch (error) {
+    if (error instanceof TypeError) return false
+    throw error
+  }
+}
+
+/** What every program of the platform may need. Pick with `.pick({…})`, add with `.extend({…})`. */
+export const sharedConfig = z.object({
+  MYSQL_URL: url('mysql'),
+  MYSQL_POOL_MAX: z.coerce.number().int().min(1).max(200).default(20).describe('must be a number of connections, 1 to 200'),
+  REDIS_URL: url('redis', 'rediss'),
+  /** Before every Redis key and AMQP queue name of this installation. Empty by default. */
+  REDIS_PREFIX: z.string().max(64).default('').describe('must be at most 64 characters'),
+  AMQP_URL: url('amqp', 'amqps'),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('must be debug, info, warn, error or silent'),
+  /** Tells instances of one service apart in logs. */
+  INSTANCE: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/)
+    .optional()
+    .describe('must be 1 to 64 letters, digits, dots, dashes or underscores'),
+  PORT_HEALTH: port().default(8080),
+  PORT_METRICS: port().optional(),
+  /** Address the health listener binds. */
+  HOST_HEALTH: z.string().min(1).default('127.0.0.1').describe('must be an address to listen on'),
+  /** One or more base64 keys of 32 bytes, the current one first. */
+  INSTALLATION_KEY: z.string().refine(isKeyRing).describe('must be one or more base64 keys of 32 bytes, separated by commas'),
+  /** Lets the platform send requests to private addresses. For tests and closed installations. */
+  HTTP_ALLOW_PRIVATE: flag().default(false),
+})
+export type SharedConfig = z.infer<typeof sharedConfig>
+
+/** A setting of a fixed form; `rule` completes "SIP_DOMAIN: …" when the boot is refused. */
+export const text = (form: RegExp, rule: string) => z.string().regex(form).describe(rule)
+
+/** What one service reads from the environment. Given to `defineService`; the runtime parses it once, at its start. */
+export interface ServiceConfig<T = unknown> {
+  readonly schema: z.ZodObject
+  /** The parsed values, typed. */
+  of(ctx: { readonly config: Readonly<Record<string, unknown>> }): T
+}
+
+/** Declares the variables a service reads: `export const config = serviceConfig({ SIP_DOMAIN: text(…) })`, then `config.of(ctx)`. */
+export function serviceConfig<S extends z.ZodRawShape>(shape: S): ServiceConfig<z.infer<z.ZodObject<S>>> {
+  const schema = z.object(shape)
+  return { schema, of: ctx => ctx.config as z.infer<z.ZodObject<S>> }
+}

@@ -1,0 +1,38 @@
+import type { Cache, Http, Logger } from './context.ts'
+import type { Database } from './db.ts'
+import type { Status } from './errors.ts'
+import type { Inbox } from './inbox.ts'
+import type { Outbox } from './outbox.ts'
+import type { RpcClient } from './rpc-client.ts'
+import type { Service } from './service.ts'
+import type { TimerStore } from './timers.ts'
+
+/** Reason -> how it is answered. `generated/errors.ts` has all of them. */
+export type ErrorTable = Readonly<Record<string, { status: Status; message: string }>>
+
+/** One service in this process: what its contexts are made of. */
+export interface Host {
+  readonly service: Service
+  readonly name: string
+  readonly log: Logger
+  readonly rpc: RpcClient
+  readonly errors: ErrorTable
+  /** Absent in processes without tables (media proxies): `ctx.db` and `ctx.tx` throw there. */
+  readonly data: HostData | undefined
+  readonly cache: Cache
+  readonly http: Http
+  /** The service's own settings, parsed. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** Aborts when the process stops and its grace is over. */
+  readonly stopping: AbortSignal
+  now(): Date
+}
+
+export interface HostData {
+  readonly database: Database
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+  readonly timers: TimerStore
+  /** Called after each commit with what others in this process may be waiting for. */
+  committed(effects: { events: number; timer_due: number | undefined }): void
+}

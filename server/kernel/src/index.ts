@@ -1,0 +1,126 @@
+// Declaring a service
+
+export { isPublicAddress } from './address-guard.ts'
+export { type Audit, type AuditAction, type AuditEntry, type AuditSource, audits, listAudits, recordAudit } from './audit.ts'
+export { type Bus, type BusOptions, Link, openBus, Session, type SessionOptions } from './bus.ts'
+// Cache and limits
+export { type CacheOptions, fillCache, invalidate, noCache, openCache, RedisCache } from './cache.ts'
+// Tables and rows
+export { endOfTime, fromDbTime, isLive, owned, ownedIndexes, secretText, stamp, toDbTime, utc, utcDelete } from './columns.ts'
+// Operations
+export {
+  ConfigError,
+  flag,
+  loadConfig,
+  port,
+  type ServiceConfig,
+  type SharedConfig,
+  serviceConfig,
+  sharedConfig,
+  text,
+} from './config.ts'
+export { channelOf, type SeenStore, Subscription, type SubscriptionOptions } from './consumer.ts'
+export type {
+  Actor,
+  Cache,
+  Caller,
+  Context,
+  Db,
+  ErrorData,
+  ErrorDetail,
+  GeneralReason,
+  Http,
+  HttpAnswer,
+  HttpOptions,
+  Logger,
+  Tx,
+} from './context.ts'
+export {
+  decrypt,
+  decryptText,
+  encrypt,
+  encryptText,
+  installationKeys,
+  type KeyRing,
+  parseKeyRing,
+  randomToken,
+  sameText,
+  setInstallationKey,
+  tokenHash,
+} from './crypto.ts'
+export { type Database, type DbOptions, openDb, type TransactionOptions } from './db.ts'
+export { isDuplicate, isRetryable, isUnavailable, rootCause, UnavailableError } from './db-errors.ts'
+export { AppError, type ErrorBody, httpStatus, isAppError, type Status } from './errors.ts'
+export { type FaultPoint, fault } from './fault.ts'
+export { type Health, type HealthOptions, serveHealth } from './health.ts'
+export type { ErrorTable } from './host.ts'
+export { type HttpClient, type HttpClientOptions, HttpError, type HttpFailure, openHttp } from './http.ts'
+// Ids and secrets
+export { isUuid, operatorCustomerId, uuid7 } from './id.ts'
+export { type LimitClass, type LimitQuery, type LimitResult, Limits } from './limits.ts'
+export { createLogger, type LogOptions, silentLogger } from './log.ts'
+export { generalErrors, makeError } from './make-context.ts'
+export { systemCaller } from './message.ts'
+export { type Metrics, metrics, metricsText } from './metrics.ts'
+export {
+  createDatabase,
+  kernelMigrations,
+  type Migrated,
+  type MigrateOptions,
+  type MigrationSet,
+  migrate,
+  pendingMigrations,
+} from './migrate.ts'
+export {
+  decryptObject,
+  encryptObject,
+  newObjectKey,
+  type ObjectSource,
+  objectChunk,
+  openObjectKey,
+  plainSize,
+  sealedSize,
+} from './object-crypto.ts'
+export { type Filter, type Page, type PageInput, pageToken, parsePageToken, type Where } from './page.ts'
+export { checkPassword, hashPassword, isOutdated } from './password.ts'
+export { EventPublisher, openShardedPublisher, shardCount, shardExchange, shardOf, shardQueue } from './publisher.ts'
+export { isSecretName, redact, redacted, redactText } from './redact.ts'
+export {
+  type NewRow,
+  type OwnedTable,
+  type Patch,
+  type Reader,
+  type Repo,
+  type RepoOptions,
+  type Row,
+  repo,
+  type SystemRepo,
+} from './repo.ts'
+export { buildMatcher, compileQueue, compileRoute, type Matched, type RoutedInput } from './route-match.ts'
+export { type CallOptions, RpcClient } from './rpc-client.ts'
+export { errorBody, ownerRoute, type RpcHeaders, type RpcRequest, type RpcResponse, requestQueue, toAppError } from './rpc-wire.ts'
+// Running services
+export { type ClientOptions, createClient, type Running, type ServeOptions, serve } from './serve.ts'
+export type {
+  CallRow,
+  CallTable,
+  Consumers,
+  Contract,
+  Err,
+  Event,
+  EventRow,
+  Handlers,
+  In,
+  Job,
+  MethodRow,
+  Operation,
+  OperationMap,
+  Out,
+  OwnerLookup,
+  Service,
+  Timers,
+} from './service.ts'
+export { defineService } from './service.ts'
+export { type SystemTables, systemTables } from './system-tables.ts'
+export { isTransient } from './transient.ts'
+export { toDetails, validate } from './validate.ts'

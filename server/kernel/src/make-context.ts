@@ -1,0 +1,116 @@
+import type { Actor, Cache, Caller, Context, Db, ErrorData, Http, Logger, Tx } from './context.ts'
+import { AppError } from './errors.ts'
+import type { ErrorTable, Host } from './host.ts'
+import { uuid7 } from './id.ts'
+import { callerFields, type Message } from './message.ts'
+import { runTx } from './tx.ts'
+
+/** Reasons every operation may answer with. */
+export const generalErrors: ErrorTable = {
+  INVALID_ARGUMENT: { status: 'INVALID_ARGUMENT', message: 'The request is not valid.' },
+  CONFLICT: { status: 'FAILED_PRECONDITION', message: 'Somebody else changed this at the same time; read it again and retry.' },
+  UNAVAILABLE: { status: 'UNAVAILABLE', message: 'The service cannot be reached at the moment; try again.' },
+  DEADLINE_EXCEEDED: { status: 'DEADLINE_EXCEEDED', message: 'The answer did not come in time.' },
+  INTERNAL: { status: 'INTERNAL', message: 'Something went wrong on our side.' },
+}
+
+/** Builds the error for a reason of the contract. A reason nobody declared is a mistake in the code and answers INTERNAL. */
+export function makeError(errors: ErrorTable, reason: string, data: ErrorData = {}): AppError {
+  const known = Object.hasOwn(errors, reason) ? errors[reason] : Object.hasOwn(generalErrors, reason) ? generalErrors[reason] : undefined
+  const options = { message: data.message ?? known?.message ?? reason, ...(data.details && { details: data.details }) }
+  return new AppError(reason, known?.status ?? 'INTERNAL', options)
+}
+
+/** One per request, event or timer run. Fields that cost something are made when first asked for. */
+class RequestContext implements Context {
+  readonly customer_id: string
+  readonly agent_id: string | null
+  readonly actor: Actor
+  readonly permissions: readonly string[]
+  readonly request_id: string
+  readonly locale: string
+  readonly deadline: number
+  readonly address: string | undefined
+  readonly user_agent: string | undefined
+  #host: Host
+  #message: Message
+  #scope: Scope
+  #log: Logger | undefined
+
+  constructor(host: Host, message: Message, caller: Caller, scope: Scope) {
+    this.#host = host
+    this.#message = message
+    this.#scope = scope
+    this.customer_id = caller.customer_id
+    this.agent_id = caller.agent_id
+    this.actor = caller.actor
+    this.permissions = caller.permissions
+    this.request_id = caller.request_id
+    this.locale = caller.locale
+    this.deadline = caller.deadline
+    this.address = caller.address
+    this.user_agent = caller.user_agent
+  }
+
+  get log(): Logger {
+    this.#log ??= this.#host.log.child({
+      operation: this.#scope.operation,
+      request_id: this.request_id,
+      ...(this.customer_id && { customer_id: this.customer_id }),
+    })
+    return this.#log
+  }
+  get signal(): AbortSignal {
+    this.#scope.signal ??= AbortSignal.any([
+      this.#host.stopping,
+      ...(this.#scope.cancel ? [this.#scope.cancel] : []),
+      ...(Number.isFinite(this.deadline) ? [AbortSignal.timeout(Math.max(0, Math.min(this.deadline - Date.now(), 2 ** 31 - 1)))] : []),
+    ])
+    return this.#scope.signal
+  }
+  get db(): Db {
+    if (!this.#host.data) throw new Error(`${this.#host.name} runs without a database`)
+    return this.#host.data.database.db
+  }
+  get cache(): Cache {
+    return this.#host.cache
+  }
+  get http(): Http {
+    return this.#host.http
+  }
+  get config(): Readonly<Record<string, unknown>> {
+    return this.#host.config
+  }
+  now(): Date {
+    return this.#host.now()
+  }
+  newId(): string {
+    return uuid7()
+  }
+  call(operation: string, input: object): Promise<never> {
+    const message_id = this.#message.nextCallId(operation)
+    return this.#host.rpc.call(this, operation, input, { message_id }) as Promise<never>
+  }
+  tx<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return runTx(this.#host, this.#message, this, () => this.log, work)
+  }
+  as(customer_id: string): RequestContext {
+    return new RequestContext(this.#host, this.#message, { ...callerFields(this), customer_id }, this.#scope)
+  }
+  error(reason: string, data?: ErrorData): AppError {
+    return makeError(this.#host.errors, reason, data)
+  }
+}
+
+/** Shared by a context and those made from it by `as`. */
+interface Scope {
+  /** operationId, event type, timer or job: the name in the log. */
+  operation: string
+  cancel?: AbortSignal | undefined
+  signal?: AbortSignal
+}
+
+/** `cancel` ends the context's signal early, besides its deadline and the end of the process. */
+export function makeContext(host: Host, message: Message, caller: Caller, options: { operation: string; cancel?: AbortSignal }): Context {
+  return new RequestContext(host, message, caller, { operation: options.operation, cancel: options.cancel })
+}

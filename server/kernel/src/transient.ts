@@ -1,0 +1,9 @@
+import { isAppError, type Status } from './errors.ts'
+
+const passing = new Set<Status>(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'REQUEST_TIMEOUT'])
+
+/**
+ * Whether trying again later may help. Besides everything that is no AppError these are the answers of a called service that say "not now":
+ * an event must not be dropped because another service was being restarted.
+ */
+export const isTransient = (error: unknown): boolean => !isAppError(error) || passing.has(error.status)
