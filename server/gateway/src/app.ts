@@ -1,0 +1,143 @@
+import type { IncomingMessage, RequestListener } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { type Logger, metrics } from '@voipbin/kernel'
+import { type Context, Hono } from 'hono'
+import { endConnection } from './body.ts'
+import { asAnswer, fail, httpCode } from './errors.ts'
+import { Exchange, requestIdOf } from './exchange.ts'
+import { process, type Stages } from './pipeline.ts'
+import type { Responder } from './respond.ts'
+import type { Route } from './route.ts'
+import { type StaticFile, sendFile } from './static-files.ts'
+
+interface Env {
+  Bindings: { incoming: IncomingMessage }
+}
+
+export interface AppOptions {
+  routes: readonly Route[]
+  stages: Stages
+  responder: Responder
+  /** Trusted proxies in front. */
+  proxies: number
+  /** Fixed pages and documents: exact path -> file. */
+  files: ReadonlyMap<string, StaticFile>
+  /** Answers `/health` and `/ready`: whether, and what to say. */
+  probes: Readonly<Record<string, () => Promise<{ ok: boolean; body: object }>>>
+  log: Logger
+}
+
+/** `/v1.0/calls/{id}` as hono writes it. */
+const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+
+/** The HTTP side of the gateway: every generated route under one generic handler, documents, pages, probes, and errors for the rest. */
+export function createApp(options: AppOptions): Hono<Env> {
+  const { routes, responder, files, probes } = options
+  const app = new Hono<Env>({ strict: true })
+  for (const route of routes) app.on(route.method, honoPath(route.path), c => serve(c, route, options))
+
+  const known = routeFinder(routes)
+  app.notFound(c => {
+    const { incoming } = c.env
+    const request_id = requestIdOf(incoming)
+    const headers = responder.headers(request_id, incoming.headers.origin)
+    const reading = c.req.method === 'GET' || c.req.method === 'HEAD'
+    const probe = probes[c.req.path]
+    if (probe && reading) return answerProbe(probe, responder, headers)
+    const file = files.get(c.req.path)
+    if (file && reading) return sendFile(file, headers, incoming.headers['if-none-match'])
+    const methods = probe || file ? ['GET', 'HEAD', 'OPTIONS'] : known(c.req.path)
+    if (methods.length > 0 && c.req.method === 'OPTIONS') return responder.options(methods, headers)
+    const error = methods.length > 0 ? fail.methodNotAllowed(methods.join(', ')) : fail.routeNotFound()
+    metrics.httpRequests.inc({ operation: 'none', method: knownMethod(c.req.method), status: httpCode(error) })
+    return responder.error(error, request_id, refuseBody(incoming, headers))
+  })
+  app.onError((error, c) => {
+    const request_id = requestIdOf(c.env.incoming)
+    options.log.error('request failed outside the pipeline', { request_id, err: error })
+    return responder.error(error, request_id, responder.headers(request_id, c.env.incoming.headers.origin))
+  })
+  return app
+}
+
+/** Runs one request through the stages and counts it. */
+async function serve(c: Context<Env>, route: Route, { stages, responder, proxies, log }: AppOptions): Promise<Response> {
+  const exchange = new Exchange(c.env.incoming, route, c.req.param() as Record<string, string>, proxies)
+  const headers = responder.headers(exchange.request_id, exchange.incoming.headers.origin)
+  let status: number
+  let response: Response
+  try {
+    const answer = await process(exchange, stages)
+    if (answer instanceof Response) response = answer
+    else response = responder.json(answer.body, answer.status, Object.assign(headers, exchange.headers))
+    status = answer.status
+  } catch (thrown) {
+    const error = asAnswer(thrown)
+    status = httpCode(error)
+    if (status >= 500)
+      log.error('request failed', { operation: route.operation, request_id: exchange.request_id, reason: error.reason, err: thrown })
+    else
+      log.info('request refused', {
+        operation: route.operation,
+        request_id: exchange.request_id,
+        reason: error.reason,
+        customer_id: exchange.identity?.customer_id,
+      })
+    response = responder.error(error, exchange.request_id, refuseBody(exchange.incoming, Object.assign(headers, exchange.headers)))
+  }
+  const method = route.method
+  metrics.httpRequests.inc({ operation: route.operation, method, status })
+  metrics.httpDuration.observe({ operation: route.operation, method }, (Date.now() - exchange.started) / 1_000)
+  return response
+}
+
+/** An error may come before the body was read: then the connection ends with the answer, instead of reading on. */
+function refuseBody(incoming: IncomingMessage, headers: Record<string, string>): Record<string, string> {
+  if (incoming.complete || ((incoming.headers['content-length'] ?? '0') === '0' && incoming.headers['transfer-encoding'] === undefined))
+    return headers
+  headers.connection = 'close'
+  endConnection(incoming)
+  return headers
+}
+
+async function answerProbe(
+  probe: () => Promise<{ ok: boolean; body: object }>,
+  responder: Responder,
+  headers: Record<string, string>,
+): Promise<Response> {
+  const { ok, body } = await probe()
+  return responder.json(JSON.stringify(body), ok ? 200 : 503, headers)
+}
+
+const standard = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+/** Whatever a client makes up must not become a metric of its own. */
+const knownMethod = (method: string): string => (standard.has(method) ? method : 'other')
+
+/** Finds which methods a path takes. Only asked when no route matched. */
+function routeFinder(routes: readonly Route[]): (path: string) => string[] {
+  const rows = routes.map(route => ({
+    method: route.method,
+    pattern: new RegExp(`^${route.path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+  }))
+  return path => {
+    const methods = new Set(rows.filter(row => row.pattern.test(path)).map(row => row.method as string))
+    if (methods.size === 0) return []
+    if (methods.has('GET')) methods.add('HEAD')
+    return [...methods.add('OPTIONS')].sort()
+  }
+}
+
+/** The listener for Node's server. What the adapter cannot turn into a request gets the platform's error body, too. */
+export function listenerOf(app: Hono<Env>, responder: Responder): RequestListener {
+  const listener = getRequestListener((request, env) => app.fetch(request, env as Env['Bindings']), {
+    errorHandler: () => {
+      const request_id = requestIdOf({ headers: {} } as IncomingMessage)
+      return responder.error(
+        fail.invalid('The request line or the Host header is not valid.', { field: '', rule: 'http' }),
+        request_id,
+        responder.headers(request_id, undefined),
+      )
+    },
+  })
+  return (incoming, outgoing) => void listener(incoming, outgoing)
+}

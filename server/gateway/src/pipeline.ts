@@ -1,0 +1,138 @@
+import type { Logger } from '@voipbin/kernel'
+import { AppError } from '@voipbin/kernel'
+import { hasBody, readJson } from './body.ts'
+import { credentialParameters } from './credentials.ts'
+import { errorBody, fail, httpCode } from './errors.ts'
+import type { Exchange } from './exchange.ts'
+import type { Gate } from './gate.ts'
+import { type Answer, type IdempotencyStore, readIdempotencyKey } from './idempotency.ts'
+import { firstForeign, type Owners } from './owners.ts'
+import type { Rpc } from './rpc.ts'
+
+type Input = Record<string, unknown>
+/** An operation that is not plain RPC: gets the checked input, returns what goes out, or a whole Response. */
+export type Override = (exchange: Exchange, input: Input) => Promise<object | Response>
+
+export interface Stages {
+  gate: Gate
+  owners: Owners
+  idempotency: IdempotencyStore
+  rpc: Rpc
+  overrides: Readonly<Record<string, Override>>
+  /** Resources of the platform itself, which anybody may name. */
+  shared: ReadonlySet<string>
+  log: Logger
+}
+
+/** The way of every request: who → may → how often → what → whose → do → whose came back → show. */
+export async function process(exchange: Exchange, stages: Stages): Promise<Answer | Response> {
+  const { route } = exchange
+  await stages.gate.admit(exchange)
+  const input = await readInput(exchange)
+  if (exchange.identity) stages.gate.checkGrants(exchange.identity, input)
+  const key = route.idempotent ? readIdempotencyKey(exchange.header('idempotency-key')) : undefined
+  if (key === undefined) return perform(exchange, input, stages, undefined)
+  return performOnce(exchange, input, stages, key)
+}
+
+/** Validates path, query and body together and makes the flat input of them. */
+async function readInput(exchange: Exchange): Promise<Input> {
+  const { route, incoming } = exchange
+  const takesBody = route.method !== 'GET'
+  if (!takesBody && hasBody(incoming))
+    throw fail.invalid('This operation takes no body.', { field: '', rule: 'additionalProperties', expected: 'no body' })
+  const body = takesBody ? await readJson(incoming) : undefined
+  const checked = route.validate({ path: exchange.params, query: readQuery(exchange), body })
+  if (!checked.ok) throw fail.invalid('The request is not valid.', ...checked.details)
+  return checked.input
+}
+
+function readQuery(exchange: Exchange): Record<string, string | string[]> {
+  const query: Record<string, string | string[]> = {}
+  if (!exchange.incoming.url?.includes('?')) return query
+  for (const name of new Set(exchange.query.keys())) {
+    if (credentialParameters.has(name)) continue
+    const values = exchange.query.getAll(name)
+    Object.defineProperty(query, name, { value: values.length === 1 ? values[0] : values, enumerable: true })
+  }
+  return query
+}
+
+async function performOnce(exchange: Exchange, input: Input, stages: Stages, key: string): Promise<Answer> {
+  const { route, caller } = exchange
+  const request = { customer_id: caller.customer_id, operation: route.operation, key, content: JSON.stringify(input) }
+  let reached = false
+  try {
+    const answer = await stages.idempotency.run(request, async message_id => {
+      await checkReferences(exchange, input, stages)
+      reached = true
+      return settle(() => call(exchange, input, stages, message_id), exchange)
+    })
+    if (answer.replayed) exchange.headers['idempotency-replayed'] = 'true'
+    return answer
+  } catch (error) {
+    // Refused before the service saw it: the key is as good as unused.
+    if (!reached && error instanceof AppError && error.status === 'NOT_FOUND') await stages.idempotency.forget(request)
+    throw error
+  }
+}
+
+const open: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'RESOURCE_EXHAUSTED'])
+/** A refusal by the service is an answer to keep; anything else leaves the outcome open and is thrown. */
+async function settle(work: () => Promise<Answer>, exchange: Exchange): Promise<Answer> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof AppError) || open.has(error.status)) throw error
+    return { status: httpCode(error), body: JSON.stringify(errorBody(error, exchange.request_id)) }
+  }
+}
+
+async function perform(exchange: Exchange, input: Input, stages: Stages, message_id: string | undefined): Promise<Answer | Response> {
+  const override = stages.overrides[exchange.route.operation]
+  if (override) {
+    const output = await override(exchange, input)
+    return output instanceof Response ? output : { status: exchange.route.status, body: JSON.stringify(exchange.route.project(output)) }
+  }
+  await checkReferences(exchange, input, stages)
+  return call(exchange, input, stages, message_id)
+}
+
+/** Every id in path, query and body must be the caller's. For a read whose answer names its owner the path's own id is checked there. */
+async function checkReferences(exchange: Exchange, input: Input, stages: Stages): Promise<void> {
+  const { route } = exchange
+  if (route.owner === 'platform') return
+  const refs = route.method === 'GET' && route.ownerInAnswer ? route.refs.filter(ref => ref.in !== 'path') : route.refs
+  if (refs.length === 0) return
+  const foreign = await firstForeign(stages.owners, exchange.caller, input, { refs, skip: stages.shared })
+  if (foreign !== undefined) throw fail.notFound(foreign)
+}
+
+async function call(exchange: Exchange, input: Input, stages: Stages, message_id: string | undefined): Promise<Answer> {
+  const { route, caller } = exchange
+  const output = await stages.rpc.call(caller, route.rpc, input, message_id === undefined ? undefined : { message_id })
+  if (route.owner === 'customer') checkOwner(output, caller.customer_id, exchange, stages)
+  return { status: route.status, body: JSON.stringify(route.project(output)) }
+}
+
+/** A row of somebody else must never go out, whatever the service did: alone it is a missing one, in a list it is left out. */
+function checkOwner(output: unknown, customer_id: string, exchange: Exchange, { log }: Stages): void {
+  if (typeof output !== 'object' || output === null) return
+  const { customer_id: owner, result } = output as { customer_id?: unknown; result?: unknown }
+  if (owner !== undefined && owner !== customer_id) {
+    log.error('service answered with a foreign row', { operation: exchange.route.operation, request_id: exchange.request_id })
+    throw fail.notFound(exchange.route.resource)
+  }
+  if (!Array.isArray(result)) return
+  const own = result.filter(
+    row =>
+      (row as { customer_id?: unknown } | null)?.customer_id === undefined || (row as { customer_id: unknown }).customer_id === customer_id,
+  )
+  if (own.length === result.length) return
+  log.error('service answered with foreign rows', {
+    operation: exchange.route.operation,
+    request_id: exchange.request_id,
+    rows: result.length - own.length,
+  })
+  Object.assign(output, { result: own })
+}

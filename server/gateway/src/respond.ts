@@ -1,0 +1,66 @@
+import type { AppError } from '@voipbin/kernel'
+import { asAnswer, errorBody, errorHeaders, type HeaderMap, httpCode } from './errors.ts'
+
+export interface HeaderOptions {
+  /** Origins that browsers may call from; `*` for all. Credentials travel in headers, never in cookies, so `*` gives nothing away. */
+  origins: readonly string[]
+  /** Whether clients reach the gateway by TLS: then browsers are told to stay with it. */
+  tls: boolean
+}
+
+const exposed = 'x-request-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, idempotency-replayed, etag'
+const allowedHeaders = 'authorization, content-type, idempotency-key, x-request-id, x-voipbin-customer-id'
+
+/** Builds answers with the headers that every one of them has. */
+export class Responder {
+  readonly #fixed: HeaderMap
+  readonly #origins: ReadonlySet<string>
+
+  constructor({ origins, tls }: HeaderOptions) {
+    this.#origins = new Set(origins)
+    this.#fixed = {
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'x-frame-options': 'DENY',
+      ...(tls ? { 'strict-transport-security': 'max-age=31536000' } : {}),
+      ...(this.#origins.has('*') ? { 'access-control-allow-origin': '*', 'access-control-expose-headers': exposed } : {}),
+    }
+  }
+
+  /** Headers of one answer: the fixed ones, the request's id and what this origin may see. */
+  headers(request_id: string, origin: string | undefined): HeaderMap {
+    const headers: HeaderMap = { ...this.#fixed, 'x-request-id': request_id }
+    if (origin === undefined || this.#origins.has('*')) return headers
+    headers.vary = 'Origin'
+    if (this.#origins.has(origin)) {
+      headers['access-control-allow-origin'] = origin
+      headers['access-control-expose-headers'] = exposed
+    }
+    return headers
+  }
+
+  /** Sends JSON text. Answers of the API are nobody's to store. */
+  json(body: string, status: number, headers: HeaderMap): Response {
+    headers['content-type'] = 'application/json'
+    headers['cache-control'] ??= 'no-store'
+    return new Response(body, { status, headers })
+  }
+
+  error(thrown: unknown, request_id: string, headers: HeaderMap): Response {
+    const error: AppError = asAnswer(thrown)
+    Object.assign(headers, errorHeaders(error))
+    return this.json(JSON.stringify(errorBody(error, request_id)), httpCode(error), headers)
+  }
+
+  /** Answers OPTIONS: what the path takes, and to browsers what they may send. */
+  options(methods: readonly string[], headers: HeaderMap): Response {
+    const allow = methods.join(', ')
+    headers.allow = allow
+    if (headers['access-control-allow-origin'] !== undefined) {
+      headers['access-control-allow-methods'] = allow
+      headers['access-control-allow-headers'] = allowedHeaders
+      headers['access-control-max-age'] = '600'
+    }
+    return new Response(null, { status: 204, headers })
+  }
+}

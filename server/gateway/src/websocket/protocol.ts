@@ -1,0 +1,185 @@
+import { AppError, type ErrorDetail } from '@voipbin/kernel'
+import { asAnswer, errorBody } from '../errors.ts'
+import type { Identity } from '../identity.ts'
+import { type Client, closeCodes } from './client.ts'
+import type { Hub } from './hub.ts'
+import { parseTopic, type Topic, topicName } from './topics.ts'
+
+/** Longest frame a client may send, in bytes. `ws` closes the socket with 1009 beyond it. */
+export const maxFrameBytes = 65_536
+/** Topics one request frame may name. */
+const maxTopicsPerFrame = 100
+/** Frames that may wait for their answer; a client that sends faster is closed. */
+const maxWaiting = 100
+
+export interface ProtocolOptions {
+  hub: Hub
+  /** Checks what an `auth` frame carries; rejects with an AppError. */
+  authenticate(credential: { token?: string; accesskey?: string }, client: Client): Promise<Identity>
+  /** Whether this identity may listen to the topic. Never says whether a foreign id exists. */
+  mayListen(identity: Identity, topic: Topic): Promise<boolean>
+  /** Number of the customer's last event; what comes after the ack comes without a hole. 0 while Redis is away. */
+  join(customer_id: string): Promise<number>
+  onFault(error: unknown, client: Client): void
+}
+
+const reject = (reason: string, status: AppError['status'], message: string, details: ErrorDetail[] = []): AppError =>
+  new AppError(reason, status, { message, details })
+const frameInvalid = (message: string, field: string, rule: string, expected?: string): AppError =>
+  reject('FRAME_INVALID', 'INVALID_ARGUMENT', message, [expected === undefined ? { field, rule } : { field, rule, expected }])
+
+interface RequestFrame {
+  type: 'auth' | 'subscribe' | 'unsubscribe' | 'ping'
+  id: string | undefined
+  token?: string
+  accesskey?: string
+  topics?: string[]
+}
+const fields: Record<RequestFrame['type'], readonly string[]> = {
+  auth: ['type', 'id', 'token', 'accesskey'],
+  subscribe: ['type', 'id', 'topics'],
+  unsubscribe: ['type', 'id', 'topics'],
+  ping: ['type', 'id'],
+}
+
+/** The id to answer with, even when the rest of the frame is bad. */
+const frameId = (frame: unknown): string | undefined => {
+  const id = (frame as { id?: unknown } | null)?.id
+  return typeof id === 'string' && id.length <= 64 ? id : undefined
+}
+
+/** Checks one parsed frame; throws FRAME_INVALID naming the field and the rule. */
+export function readFrame(frame: unknown): RequestFrame {
+  if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
+    throw frameInvalid('A frame is a JSON object.', '', 'type', 'object')
+  const { type, id, token, accesskey, topics } = frame as Record<string, unknown>
+  if (typeof type !== 'string' || !Object.hasOwn(fields, type))
+    throw frameInvalid('Unknown type of frame.', '/type', 'enum', Object.keys(fields).join(', '))
+  const kind = type as RequestFrame['type']
+  const unknown = Object.keys(frame).find(name => !fields[kind].includes(name))
+  if (unknown !== undefined)
+    throw frameInvalid(`A ${kind} frame has no field of this name.`, `/${unknown}`, 'additionalProperties', fields[kind].join(', '))
+  if (id !== undefined && frameId(frame) === undefined)
+    throw frameInvalid('An id is a string of at most 64 characters.', '/id', 'type', 'string')
+  if (kind === 'auth') {
+    const given = [token, accesskey].filter(value => value !== undefined)
+    if (given.length !== 1 || typeof given[0] !== 'string')
+      throw frameInvalid('Give one of token and accesskey.', '/token', 'required', 'token or accesskey')
+  }
+  if (kind === 'subscribe' || kind === 'unsubscribe') {
+    if (!Array.isArray(topics) || topics.length === 0)
+      throw frameInvalid('Topics are missing.', '/topics', 'required', 'an array of topics')
+    if (topics.length > maxTopicsPerFrame)
+      throw frameInvalid('Too many topics in one frame.', '/topics', 'maxItems', String(maxTopicsPerFrame))
+  }
+  return frame as RequestFrame
+}
+
+/** Answers the frames of one socket, one after another, so that answers come in the order of the questions. */
+export class Protocol {
+  readonly #options: ProtocolOptions
+  constructor(options: ProtocolOptions) {
+    this.#options = options
+  }
+
+  /** `identity` is known already when the URL carried the credentials; that is acknowledged before any frame is answered. */
+  attach(client: Client, identity: Identity | undefined): void {
+    let last = identity ? this.#welcome(client, identity) : Promise.resolve()
+    let waiting = 0
+    client.socket.on('message', (data: Buffer, isBinary: boolean) => {
+      client.seen = Date.now()
+      if (++waiting > maxWaiting) return client.close(closeCodes.tooSlow, 'too many frames at once')
+      last = last.then(async () => {
+        await this.#answer(client, isBinary ? undefined : data.toString())
+        waiting--
+      })
+    })
+    // A broken socket tells itself by `close`; without a listener the error would end the process.
+    client.socket.on('error', error => this.#options.onFault(error, client))
+  }
+
+  async #answer(client: Client, text: string | undefined): Promise<void> {
+    let id: string | undefined
+    let type: string | undefined
+    try {
+      const parsed = parse(text)
+      id = frameId(parsed)
+      const frame = readFrame(parsed)
+      type = frame.type
+      if (frame.type === 'ping') return client.send({ type: 'pong', id })
+      const extra = await this.#act(client, frame)
+      client.send({ type: 'ack', id, request: frame.type, topics: [...client.topics.keys()], ...extra })
+    } catch (thrown) {
+      const error = asAnswer(thrown)
+      if (error.reason === 'INTERNAL') this.#options.onFault(thrown, client)
+      client.send({ type: 'error', id, ...errorBody(error, client.request_id) })
+      if (type !== 'auth' || client.identity) return
+      if (error.status === 'UNAUTHENTICATED') client.close(closeCodes.unauthenticated, error.reason)
+      if (error.status === 'RESOURCE_EXHAUSTED') client.close(closeCodes.tooManySockets, 'too many sockets')
+    }
+  }
+
+  async #welcome(client: Client, identity: Identity): Promise<void> {
+    try {
+      client.send({ type: 'ack', request: 'auth', topics: [], ...(await this.#identify(client, identity)) })
+    } catch (thrown) {
+      const error = asAnswer(thrown)
+      client.send({ type: 'error', ...errorBody(error, client.request_id) })
+      client.close(error.status === 'RESOURCE_EXHAUSTED' ? closeCodes.tooManySockets : closeCodes.unauthenticated, error.reason)
+    }
+  }
+
+  async #identify(client: Client, identity: Identity): Promise<{ customer_id: string; seq: number }> {
+    this.#options.hub.identify(client, identity)
+    return { customer_id: identity.customer_id, seq: await this.#options.join(identity.customer_id) }
+  }
+
+  /** Does what the frame asks; returns what the ack carries besides the topics. */
+  async #act(client: Client, frame: RequestFrame): Promise<{ seq: number }> {
+    const { hub } = this.#options
+    if (frame.type === 'auth') {
+      const identity = await this.#options.authenticate(frame, client)
+      const before = client.identity
+      // A newer token may take the place of the old one; another identity may not, its topics would stay behind.
+      if (before && (before.customer_id !== identity.customer_id || before.actor.id !== identity.actor.id))
+        throw reject('PERMISSION_DENIED', 'PERMISSION_DENIED', 'This socket belongs to somebody else. Open another one.')
+      return this.#identify(client, identity)
+    }
+    const identity = client.identity
+    if (!identity) throw reject('UNAUTHENTICATED', 'UNAUTHENTICATED', 'Send an auth frame first.')
+    const topics = (frame.topics ?? []).map(readTopic)
+    if (frame.type === 'subscribe') await this.#subscribe(client, identity, topics)
+    else for (const topic of topics) hub.unsubscribe(client, topic)
+    return { seq: await this.#options.join(identity.customer_id) }
+  }
+
+  /** All or nothing: with one topic refused, none is added. */
+  async #subscribe(client: Client, identity: Identity, topics: Topic[]): Promise<void> {
+    const { hub } = this.#options
+    const names = new Set([...client.topics.keys(), ...topics.map(topicName)])
+    if (names.size > hub.limits.topics_per_socket)
+      throw reject('TOO_MANY_TOPICS', 'RESOURCE_EXHAUSTED', `A socket may have ${hub.limits.topics_per_socket} topics.`)
+    const allowed = await Promise.all(topics.map(topic => this.#options.mayListen(identity, topic)))
+    const details = allowed.flatMap((ok, i) => (ok ? [] : [{ field: `/topics/${i}`, rule: 'permission' }]))
+    if (details.length > 0) throw reject('TOPIC_DENIED', 'PERMISSION_DENIED', 'This topic is not for these credentials.', details)
+    // Gone while we asked: an index entry now would never be removed.
+    if (client.open) for (const topic of topics) hub.subscribe(client, topic)
+  }
+}
+
+function parse(text: string | undefined): unknown {
+  if (text === undefined) throw frameInvalid('Frames are text.', '', 'type', 'a text frame with JSON')
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw frameInvalid('The frame is not JSON.', '', 'json', 'a JSON object')
+  }
+}
+
+function readTopic(text: unknown, i: number): Topic {
+  const topic = typeof text === 'string' ? parseTopic(text) : undefined
+  if (topic) return topic
+  throw reject('TOPIC_INVALID', 'INVALID_ARGUMENT', 'The topic is not valid.', [
+    { field: `/topics/${i}`, rule: 'format', expected: 'customer_id:<id>:<resource>[:<resource_id>|:*] or agent_id:<id>:<resource>[…]' },
+  ])
+}
