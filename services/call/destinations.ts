@@ -1,0 +1,103 @@
+import type { Address, AddressInput } from '@voipbin/generated/schemas'
+import { isAppError } from '@voipbin/kernel'
+import type { Ctx } from './lifecycle.ts'
+import type { Leg } from './schema.ts'
+
+/** A destination resolved to the legs that ring for it. */
+export interface Target {
+  destination: Address
+  legs: Leg[]
+  /** Several legs of one destination ring as a group. */
+  group: boolean
+  ring_method: 'ring_all' | 'linear'
+}
+
+const e164 = /^\+[1-9][0-9]{6,14}$/
+const sipUri = /^sips?:[^\s@]+@[^\s@]+$/
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** Fills in what a request may leave out. Without a type the form of the target tells it. */
+export function addressOf(input: AddressInput): Address {
+  const { target, target_name = '', name = '', detail = '' } = input
+  return { type: input.type ?? typeOf(target), target, target_name, name, detail }
+}
+
+function typeOf(target: string): Address['type'] {
+  if (e164.test(target)) return 'tel'
+  if (sipUri.test(target)) return 'sip'
+  return uuid.test(target) ? 'agent' : 'extension'
+}
+
+type Resolve = (ctx: Ctx, destination: Address, field: string) => Promise<Target>
+
+const alone = (ctx: Ctx, leg: Omit<Leg, 'owner'>): Target => ({
+  destination: leg.destination,
+  legs: [{ ...leg, owner: { owner_type: 'customer', owner_id: ctx.customer_id } }],
+  group: false,
+  ring_method: 'ring_all',
+})
+
+const resolvers: Record<Address['type'], Resolve> = {
+  tel: async (ctx, destination, field) => {
+    if (!e164.test(destination.target)) throw refused(ctx, field, 'a number in E.164, for example +15551234567')
+    const { result } = await ctx.call('listDialRoutes', { target: destination.target, customer_id: ctx.customer_id })
+    if (result.length === 0)
+      throw ctx.error('DESTINATION_NOT_ROUTABLE', { details: [{ field, rule: 'routable', expected: 'a route that covers this number' }] })
+    return alone(ctx, { destination, dial_uri: '', dialroutes: result })
+  },
+  sip: async (ctx, destination, field) => {
+    if (!sipUri.test(destination.target)) throw refused(ctx, field, 'a SIP URI, for example sip:alice@example.com')
+    return alone(ctx, { destination, dial_uri: destination.target, dialroutes: [] })
+  },
+  extension: async (ctx, destination) => {
+    const { extension, domain } = await ctx.call('listExtensionContacts', { extension: destination.target })
+    return alone(ctx, { destination, dial_uri: `sip:${extension}@${domain}`, dialroutes: [] })
+  },
+  agent: async (ctx, destination, field) => {
+    if (!uuid.test(destination.target)) throw refused(ctx, field, 'the id of an agent')
+    const { agent_id, addresses, ring_method } = await ctx.call('listAgentAddresses', { id: destination.target })
+    if (addresses.length === 0)
+      throw ctx.error('DESTINATION_NOT_ROUTABLE', {
+        details: [{ field, rule: 'addresses', expected: 'an agent with at least one address' }],
+      })
+    const owner = { owner_type: 'agent' as const, owner_id: agent_id }
+    const targets = await Promise.all(
+      addresses.filter(address => address.type !== 'agent').map(address => resolvers[address.type](ctx, address, field)),
+    )
+    return { destination, legs: targets.flatMap(target => target.legs.map(leg => ({ ...leg, owner }))), group: true, ring_method }
+  },
+  conference: async (ctx, _destination, field) => {
+    throw refused(ctx, field, 'an address of type tel, sip, extension or agent')
+  },
+}
+
+const refused = (ctx: Ctx, field: string, expected: string) =>
+  ctx.error('DESTINATION_INVALID', { details: [{ field, rule: 'format', expected }] })
+
+/** Resolves destinations in the customer's scope. `field` is where they stand in the request, for error details. */
+export async function resolveDestinations(ctx: Ctx, inputs: readonly AddressInput[], field: string): Promise<Target[]> {
+  const targets: Target[] = []
+  // One after another: which of several bad destinations is named must not depend on timing.
+  for (const [index, input] of inputs.entries()) {
+    const destination = addressOf(input)
+    targets.push(await resolvers[destination.type](ctx, destination, `${field}/${index}/target`))
+  }
+  return targets
+}
+
+/** Towards a phone number the caller must show a number the customer owns. */
+export async function requireOwnSource(ctx: Ctx, source: Address, targets: readonly Target[]): Promise<void> {
+  if (!targets.some(target => target.legs.some(leg => leg.dialroutes.length > 0))) return
+  const owner = source.type === 'tel' ? await ownerOfNumber(ctx, source.target) : undefined
+  if (owner !== ctx.customer_id)
+    throw ctx.error('SOURCE_NOT_OWNED', { details: [{ field: '/source/target', rule: 'owned', expected: 'a number of this customer' }] })
+}
+
+async function ownerOfNumber(ctx: Ctx, number: string): Promise<string | undefined> {
+  try {
+    return (await ctx.call('findNumber', { number })).customer_id
+  } catch (error) {
+    if (isAppError(error) && error.status === 'NOT_FOUND') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,104 @@
+import type { CallConsumers } from '@voipbin/generated/rpc/call'
+import { shardOf, stamp } from '@voipbin/kernel'
+import { collect, endAction } from './actions.ts'
+import { change, run } from './effects.ts'
+import { incoming } from './inbound.ts'
+import { answered, type CallTx, type Ctx, channelEnded, hangup, ringing } from './lifecycle.ts'
+import { recordingOver } from './recordings.ts'
+import { isLive } from './rules.ts'
+import { actions, asteriskTable, type CallRow, calls, recordings } from './schema.ts'
+
+/** Digits kept for the next `digits_receive`. */
+const maxDigits = 64
+
+/** Finds the call of a channel and changes it as its customer. Channels that are no call's (any more) are left alone. */
+async function onCall(ctx: Ctx, channel_id: string, work: Parameters<typeof change>[2]): Promise<void> {
+  const [row] = await calls.system.find(ctx, { channel_id }, { limit: 1 })
+  if (row)
+    await change(ctx.as(row.customer_id), row.id, (tx, live) => (live.channel_id === channel_id ? work(tx, live) : Promise.resolve([])))
+}
+
+export const consumers: CallConsumers = {
+  'asterisk.channel_entered': async (ctx, { data }) => {
+    if (data.direction === 'inbound') return incoming(ctx, data)
+    await onCall(ctx, data.channel_id, async (tx, row) => {
+      const { row: active, effects } = await answered(tx, row)
+      if (!active.sip_call_id && data.channel.sip_call_id) await calls.system.update(tx, active, { sip_call_id: data.channel.sip_call_id })
+      return effects
+    })
+  },
+  'asterisk.channel_state': async (ctx, { data }) => {
+    await onCall(ctx, data.channel_id, async (tx, row) => {
+      if (data.state === 'up') return (await answered(tx, row)).effects
+      await ringing(tx, row)
+      return []
+    })
+  },
+  'asterisk.channel_hangup': async (ctx, { data }) => {
+    await onCall(ctx, data.channel_id, (tx, row) => channelEnded(tx, row, { q850: data.cause, sip_code: data.sip_code }))
+  },
+  'asterisk.channel_dtmf': async (ctx, { data }) => {
+    await onCall(ctx, data.channel_id, async (tx, row) => {
+      if (!isLive(row.status)) return []
+      const pressed = await calls.system.update(tx, row, { digits: (row.digits + data.digit).slice(-maxDigits) })
+      const [action] = await actions.system.find(tx, { call_id: row.id, status: 'running' }, { limit: 1 })
+      if (action) await collect(tx, pressed, action)
+      return []
+    })
+  },
+  'asterisk.channel_hold': (ctx, { data }) => onCall(ctx, data.channel_id, (tx, row) => setHold(tx, row, true)),
+  'asterisk.channel_unhold': (ctx, { data }) => onCall(ctx, data.channel_id, (tx, row) => setHold(tx, row, false)),
+  'asterisk.playback_finished': async (ctx, { data }) => {
+    if (!data.channel_id) return
+    const result =
+      data.state === 'done' ? ({ outcome: 'ok' } as const) : ({ outcome: 'failed', detail: 'the media could not be played' } as const)
+    await onCall(ctx, data.channel_id, async tx => {
+      await endAction(tx, data.playback_id, result)
+      return []
+    })
+  },
+  'asterisk.recording_finished': (ctx, { data }) => recordingOver(ctx, data.name, { duration: data.duration }),
+  'asterisk.recording_failed': (ctx, { data }) => recordingOver(ctx, data.name, { failed: data.reason }),
+  'asterisk.channels_snapshot': reconcile,
+  'customer.deleted': async (ctx, { data }) => {
+    const live = (await calls.system.find(ctx, { customer_id: data.id })).filter(row => isLive(row.status))
+    for (const row of live) await change(ctx.as(data.id), row.id, async (tx, call) => (await hangup(tx, call, 'normal_clearing')).effects)
+  },
+  'storage_file.deleted': async (ctx, { data }) => {
+    const [row] = await recordings.system.find(ctx, { file_id: data.id }, { limit: 1 })
+    if (row) await ctx.as(row.customer_id).tx(tx => recordings.system.update(tx, row.id, { file_id: null, filesize: null }))
+  },
+}
+
+async function setHold(tx: CallTx, row: CallRow, hold: boolean): Promise<[]> {
+  if (isLive(row.status) && row.hold !== hold) await tx.emit('call.updated', await calls.system.update(tx, row, { hold }))
+  return []
+}
+
+/**
+ * After a proxy has connected: calls whose channel is not among those alive have ended while nobody listened. Each shard brings its own part,
+ * so that it is in line with the shard's other events.
+ */
+async function reconcile(ctx: Ctx, { data }: Parameters<CallConsumers['asterisk.channels_snapshot']>[1]): Promise<void> {
+  const { asterisk_id, boot_id, channel_ids, taken, shard } = data
+  const alive = new Set(channel_ids)
+  const suspects = await ctx.tx(async tx => {
+    const row = { id: asterisk_id, boot_id, connected: true, tm_update: stamp(tx.now()) }
+    await tx.db
+      .insert(asteriskTable)
+      .values(row)
+      .onDuplicateKeyUpdate({ set: { boot_id, connected: true, tm_update: row.tm_update } })
+    const rows = await calls.system.find(tx, { asterisk_id, status: ['initiating', 'ringing', 'active', 'canceling', 'terminating'] })
+    return rows
+      .filter(call => call.channel_id && shardOf(call.channel_id) === shard && !alive.has(call.channel_id) && call.tm_update < taken)
+      .map(call => call.id)
+  })
+  for (const call_id of suspects) {
+    ctx.log.warn('call ended unseen', { call_id, asterisk_id })
+    const effects = await ctx.tx(async tx => {
+      const [row] = await calls.system.find(tx, { id: call_id }, { limit: 1, forUpdate: true })
+      return row ? channelEnded(tx, row, { q850: 41, sip_code: null }) : []
+    })
+    await run(ctx, effects)
+  }
+}

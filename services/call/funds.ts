@@ -1,0 +1,25 @@
+import type { Address, Call } from '@voipbin/generated/schemas'
+import { isAppError } from '@voipbin/kernel'
+import type { Ctx } from './lifecycle.ts'
+
+type Charged = Pick<Call, 'id' | 'direction'> & Record<'source' | 'destination', Pick<Address, 'target'>>
+
+/** Reserves credit for a call of `seconds` in all. Answers for how many it is enough, 0 when for none. Repeating it reserves nothing more. */
+export async function authorize(ctx: Ctx, call: Charged, seconds: number): Promise<number> {
+  const cost_type = call.direction === 'incoming' ? 'call_pstn_incoming' : 'call_pstn_outgoing'
+  const [source, destination] = [call.source.target, call.destination.target]
+  try {
+    const { authorized_seconds } = await ctx.call('reserveBilling', {
+      reference_type: 'call',
+      reference_id: call.id,
+      cost_type,
+      source,
+      destination,
+      seconds,
+    })
+    return authorized_seconds ?? seconds
+  } catch (error) {
+    if (isAppError(error) && error.status === 'PAYMENT_REQUIRED') return 0
+    throw error
+  }
+}

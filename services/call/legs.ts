@@ -1,0 +1,51 @@
+import type { Address, Call } from '@voipbin/generated/schemas'
+import { armDialTimer } from './dial.ts'
+import type { CallTx } from './lifecycle.ts'
+import { type CallRow, calls, type Leg } from './schema.ts'
+
+export interface LegOptions {
+  id?: string
+  type: Call['type']
+  source: Address
+  dial_timeout: number
+  max_duration: number
+  flow_id?: string | null
+  activeflow_id?: string | null
+  groupcall_id?: string | null
+  master_call_id?: string | null
+  /** Legs that will share a bridge must be on one Asterisk. */
+  asterisk_id?: string | null
+}
+
+/** Makes the row of an outgoing call. Its INVITE is the effect `dial`, after the commit. */
+export async function insertLeg(tx: CallTx, leg: Leg, options: LegOptions): Promise<CallRow> {
+  const { flow_id = null, activeflow_id = null, groupcall_id = null, master_call_id = null, asterisk_id = null } = options
+  const id = options.id ?? tx.newId()
+  const row = await calls.insert(tx, {
+    id,
+    ...leg.owner,
+    type: options.type,
+    direction: 'outgoing',
+    status: 'initiating',
+    flow_id,
+    activeflow_id,
+    groupcall_id,
+    master_call_id,
+    chained_call_ids: [],
+    source: options.source,
+    destination: leg.destination,
+    source_target: options.source.target,
+    destination_target: leg.destination.target,
+    recording_ids: [],
+    dial_timeout: options.dial_timeout,
+    max_duration: options.max_duration,
+    asterisk_id,
+    channel_id: asterisk_id && `${id}.0`,
+    dialroutes: leg.dialroutes,
+    provider_id: leg.dialroutes[0]?.provider_id ?? null,
+    dial_uri: leg.dial_uri,
+  })
+  await tx.emit('call.created', row)
+  await armDialTimer(tx, row)
+  return row
+}

@@ -1,0 +1,131 @@
+import type { CallEvents } from '@voipbin/generated/rpc/call'
+import type { Calls } from '@voipbin/generated/rpc/calls'
+import type { ActionResult } from '@voipbin/generated/schemas'
+import { type Context, stamp, type Tx } from '@voipbin/kernel'
+import type { Effect } from './effects.ts'
+import { groupAnswered, groupLegEnded } from './groups.ts'
+import { type CallStatus, canMove, type HangupCause, hangupCause, isLive, mayFailOver, secondsBetween } from './rules.ts'
+import { type ActionRow, actions, type CallRow, calls } from './schema.ts'
+
+export type Ctx = Context<Calls, CallEvents>
+export type CallTx = Tx<CallEvents>
+
+/** Seconds after which an asked-for hangup that nobody confirmed is taken as done. */
+const hangupGrace_s = 10
+
+const eventOf = {
+  initiating: 'call.created',
+  ringing: 'call.ringing',
+  active: 'call.answered',
+  canceling: 'call.updated',
+  terminating: 'call.updated',
+  completed: 'call.hungup',
+} as const satisfies Record<CallStatus, string>
+
+const timerKeys = (call_id: string) => ['dial', 'max_duration', 'hangup_check', 'funds', 'digits'].map(name => `${name}:${call_id}`)
+
+/** The one place where a call changes its state: row and event together. */
+async function move(tx: CallTx, row: CallRow, to: CallStatus, patch: Partial<CallRow> = {}): Promise<CallRow> {
+  const moved = await calls.system.update(tx, row, { ...patch, status: to })
+  await tx.emit(eventOf[to], moved)
+  return moved
+}
+
+/** Locks a live call for the rest of the transaction. */
+export async function lockCall(tx: CallTx, id: string): Promise<CallRow | undefined> {
+  const [row] = await calls.system.find(tx, { id }, { limit: 1, forUpdate: true })
+  return row
+}
+
+export async function ringing(tx: CallTx, row: CallRow): Promise<CallRow> {
+  if (!canMove(row.status, 'ringing')) return row
+  return move(tx, row, 'ringing', { tm_ringing: stamp(tx.now()) })
+}
+
+/** The far end (outgoing) or the platform (incoming) answered. An answered call has always rung. */
+export async function answered(tx: CallTx, row: CallRow): Promise<{ row: CallRow; effects: Effect[] }> {
+  if (!canMove(row.status, 'active')) return { row, effects: [] }
+  const rung = await ringing(tx, row)
+  const now = tx.now()
+  const active = await move(tx, rung, 'active', { tm_answer: stamp(now) })
+  await tx.cancelTimer(`dial:${row.id}`)
+  await tx.setTimer('max_duration', { key: `max_duration:${row.id}`, at: after(now, row.max_duration), payload: { call_id: row.id } })
+  if (isCharged(row)) await tx.setTimer('funds', { key: `funds:${row.id}`, at: after(now, fundsLead_s), payload: { call_id: row.id } })
+  return { row: active, effects: active.groupcall_id ? await groupAnswered(tx, active) : [] }
+}
+
+/** Money is reserved a minute ahead: this many seconds into each minute the next one is asked for. */
+export const fundsLead_s = 50
+export const after = (now: Date, seconds: number): Date => new Date(now.getTime() + seconds * 1000)
+/** Only calls over a carrier cost money. */
+export const isCharged = (row: CallRow): boolean =>
+  (row.direction === 'outgoing' ? row.destination : row.source).type === 'tel' && row.provider_id !== null
+
+/** Asks for the end. What the far end is told follows from `cause`; the call is over when its channel is. */
+export async function hangup(tx: CallTx, row: CallRow, cause: HangupCause): Promise<{ row: CallRow; effects: Effect[] }> {
+  const to = row.status === 'active' ? 'terminating' : 'canceling'
+  if (!canMove(row.status, to)) return { row, effects: [] }
+  const leaving = await move(tx, row, to, { hangup_by: 'local', hangup_cause: cause })
+  await tx.setTimer('hangup_check', { key: `hangup_check:${row.id}`, at: after(tx.now(), hangupGrace_s), payload: { call_id: row.id } })
+  return { row: leaving, effects: [{ type: 'hangup', call_id: row.id, cause }] }
+}
+
+export interface ChannelEnd {
+  /** Q.850 cause value, null when unknown. */
+  q850: number | null
+  /** SIP final status of the leg, null when there was none. */
+  sip_code: number | null
+}
+
+/** The channel is gone: the next carrier, or the end. */
+export async function channelEnded(tx: CallTx, row: CallRow, end: ChannelEnd): Promise<Effect[]> {
+  if (!isLive(row.status)) return []
+  const waiting = row.status === 'initiating' || row.status === 'ringing'
+  const another = row.dialroute_index + 1 < row.dialroutes.length
+  if (row.direction === 'outgoing' && waiting && another && mayFailOver(end)) return failOver(tx, row)
+  const cause = row.hangup_cause ?? hangupCause({ ...end, answered: row.tm_answer !== null })
+  return complete(tx, row, { cause, sip_code: end.sip_code })
+}
+
+/** One call, another carrier: the channel gets a new id, the call keeps its own. */
+async function failOver(tx: CallTx, row: CallRow): Promise<Effect[]> {
+  const index = row.dialroute_index + 1
+  const provider_id = row.dialroutes[index]?.provider_id ?? null
+  await calls.system.update(tx, row, { dialroute_index: index, provider_id, channel_id: channelId(row.id, index) })
+  return [{ type: 'dial', call_id: row.id }]
+}
+
+/** Derives from the call, so that a repeated originate meets the channel that is there already. */
+export const channelId = (call_id: string, attempt: number): string => `${call_id}.${attempt}`
+
+export async function complete(tx: CallTx, row: CallRow, end: { cause: HangupCause; sip_code: number | null }): Promise<Effect[]> {
+  if (!isLive(row.status)) return []
+  const now = stamp(tx.now())
+  const done = await move(tx, row, 'completed', {
+    tm_hangup: now,
+    hangup_by: row.hangup_by ?? 'remote',
+    hangup_cause: end.cause,
+    hangup_sip_code: end.sip_code,
+    duration: row.tm_answer ? Math.ceil(secondsBetween(row.tm_answer, now)) : 0,
+    hold: false,
+    mute_direction: null,
+    recording_id: null,
+    bridge_id: null,
+  })
+  for (const key of timerKeys(row.id)) await tx.cancelTimer(key)
+  const running = await actions.system.find(tx, { call_id: row.id, status: 'running' })
+  for (const action of running) await finishAction(tx, action, { outcome: 'canceled' })
+  const chained = await calls.system.find(tx, { master_call_id: row.id })
+  const effects: Effect[] = chained
+    .filter(leg => isLive(leg.status))
+    .map(leg => ({ type: 'end', call_id: leg.id, cause: 'originator_cancel' }))
+  return done.groupcall_id ? [...effects, ...(await groupLegEnded(tx, done))] : effects
+}
+
+/** Ends an action once and tells the flow. */
+export async function finishAction(tx: CallTx, action: ActionRow, result: ActionResult): Promise<void> {
+  if (action.status === 'finished') return
+  await actions.system.update(tx, action, { status: 'finished', result })
+  const { call_id, activeflow_id, id: action_run_id } = action
+  await tx.emit('call.action_finished', { call_id, activeflow_id, action_run_id, result })
+}

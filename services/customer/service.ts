@@ -1,0 +1,17 @@
+import { customerContract } from '@voipbin/generated/rpc/customer'
+import { defineService } from '@voipbin/kernel'
+import { auditOwners } from './audits.ts'
+import { config } from './config.ts'
+import { accesskeyHandlers } from './handlers/accesskeys.ts'
+import { auditHandlers } from './handlers/audits.ts'
+import { customerHandlers } from './handlers/customers.ts'
+import { makeOperator } from './operator.ts'
+import { accesskeys, customers } from './schema.ts'
+
+export default defineService(customerContract, {
+  handlers: { ...customerHandlers, ...accesskeyHandlers, ...auditHandlers },
+  consumers: {},
+  jobs: { operator: makeOperator },
+  resources: { customer: customers, accesskey: accesskeys, audit: auditOwners },
+  config,
+})

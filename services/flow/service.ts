@@ -1,0 +1,17 @@
+import { flowContract } from '@voipbin/generated/rpc/flow'
+import { defineService } from '@voipbin/kernel'
+import { config } from './config.ts'
+import { consumers } from './events.ts'
+import { activeflowHandlers } from './handlers/activeflows.ts'
+import { flowHandlers } from './handlers/flows.ts'
+import { variableHandlers } from './handlers/variables.ts'
+import { activeflows, flows } from './schema.ts'
+import { timers } from './timers.ts'
+
+export default defineService(flowContract, {
+  handlers: { ...flowHandlers, ...activeflowHandlers, ...variableHandlers },
+  consumers,
+  timers,
+  config,
+  resources: { flow: flows, activeflow: activeflows },
+})

@@ -1,0 +1,15 @@
+import { registrarContract } from '@voipbin/generated/rpc/registrar'
+import { defineService } from '@voipbin/kernel'
+import { config } from './config.ts'
+import { consumers } from './events.ts'
+import { handlers } from './handlers.ts'
+import { extensions } from './schema.ts'
+import { watchContacts } from './watch.ts'
+
+export default defineService(registrarContract, {
+  handlers,
+  consumers,
+  jobs: { contacts: watchContacts },
+  resources: { extension: extensions },
+  config,
+})
