@@ -1,7 +1,9 @@
+import { setTimeout } from 'node:timers/promises'
 import type { AsteriskHandlers } from '@voipbin/generated/rpc/asterisk'
 import type { GeneralReason } from '@voipbin/kernel'
 import type { AriOperation, AriPlayback } from './ari-types.ts'
 import type { EdgePicker } from './edges.ts'
+import { snoopId } from './ids.ts'
 import { AriError, AriUnavailable, type AsteriskPort, type Params, type Result } from './port.ts'
 import { readPart } from './recordings.ts'
 import { describe, type Registry } from './registry.ts'
@@ -30,6 +32,9 @@ interface Failing {
 }
 /** HTTP status of Asterisk -> reason of the contract. */
 type Reasons = Readonly<Partial<Record<400 | 404 | 409 | 412 | 422, Reason>>>
+
+const snoopTries = 25
+const snoopPause_ms = 20
 
 const onChannel: Reasons = { 404: 'CHANNEL_NOT_FOUND', 409: 'CHANNEL_NOT_READY', 412: 'CHANNEL_NOT_READY' }
 const onBridge: Reasons = { 404: 'BRIDGE_NOT_FOUND', 409: 'BRIDGE_NOT_READY', 412: 'BRIDGE_NOT_READY' }
@@ -107,6 +112,20 @@ export function asteriskHandlers({ asterisk_id, app, port, registry, edges, reco
     }
   }
 
+  /** A snoop channel can be recorded once it is under our control, a few milliseconds after it was made. */
+  const snoopAndRecord = async (channelId: string, options: RecordOptions): Promise<Live> => {
+    const snoop = snoopId(options.name, channelId)
+    const spying = await port.request('channels.snoopWithId', { channelId, snoopId: snoop, spy: 'both', app, appArgs: 'snoop' })
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await port.request('channels.record', { channelId: spying.id, ...options })
+      } catch (error) {
+        if (!(error instanceof AriError) || error.status !== 409 || attempt === snoopTries) throw error
+        await setTimeout(snoopPause_ms)
+      }
+    }
+  }
+
   return {
     createChannel: async (ctx, input) => {
       const { channel_id: channelId, uri, timeout } = input
@@ -155,14 +174,13 @@ export function asteriskHandlers({ asterisk_id, app, port, registry, edges, reco
       return running ? playback(running.result) : { id: playbackId, state: 'done' }
     },
 
-    recordChannel: (ctx, input) =>
-      record(
-        ctx,
-        input,
-        options => port.request('channels.record', { channelId: input.channel_id, ...options }),
-        'CHANNEL_NOT_READY',
-        'CHANNEL_NOT_FOUND',
-      ),
+    recordChannel: async (ctx, input) => {
+      const running = await askIfThere(ctx, 'recordings.getLive', { recordingName: input.name })
+      if (running) return live(running.result)
+      const stored = await askIfThere(ctx, 'recordings.getStored', { recordingName: input.name })
+      if (stored) throw ctx.error('RECORDING_EXISTS')
+      return record(ctx, input, options => snoopAndRecord(input.channel_id, options), 'CHANNEL_NOT_READY', 'CHANNEL_NOT_FOUND')
+    },
     recordBridge: (ctx, input) =>
       record(
         ctx,

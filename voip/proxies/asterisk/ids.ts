@@ -31,3 +31,11 @@ export class RecentIds {
     }
   }
 }
+
+/**
+ * A call is recorded through a snoop channel, which hears both sides and leaves the call free for everything else. Its id says for which recording it
+ * is and of which channel, so that a proxy that has just started knows too.
+ */
+export const snoopId = (recording: string, channel_id: string): string => `rec:${recording}:${channel_id}`
+/** The channel a snoop channel listens to, `undefined` for any other id. */
+export const snoopedChannel = (id: string): string | undefined => (id.startsWith('rec:') ? id.split(':').slice(2).join(':') : undefined)

@@ -1,6 +1,7 @@
 import type { Logger } from '@voipbin/kernel'
 import type { AriEvent } from './ari-types.ts'
 import { AriError, AriUnavailable, type AsteriskPort } from './port.ts'
+import { snoopedChannel } from './ids.ts'
 import { type Outgoing, Registry } from './registry.ts'
 
 /** Where events go. The kernel's sharded publisher is one. */
@@ -133,6 +134,18 @@ export class AsteriskProxy {
   #pass(event: AriEvent): void {
     const outgoing = this.registry.translate(event)
     if (outgoing) this.#publish(outgoing)
+    if (event.type === 'RecordingFinished' || event.type === 'RecordingFailed') void this.#endSnoop(event.recording.target_uri)
+  }
+
+  /** What listened for a recording is of no use afterwards. It goes by itself with its call. */
+  async #endSnoop(target_uri: string): Promise<void> {
+    const channelId = target_uri.replace(/^channel:/, '')
+    if (snoopedChannel(channelId) === undefined) return
+    try {
+      await this.#options.port.request('channels.hangup', { channelId })
+    } catch (error) {
+      if (!(error instanceof AriError)) this.#options.log.warn('snoop channel not ended', { channel_id: channelId, err: error })
+    }
   }
 
   #publish({ shard_key, event }: Outgoing): void {

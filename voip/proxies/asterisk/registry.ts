@@ -1,5 +1,5 @@
 import type { AriChannel, AriEvent, AriPlayback } from './ari-types.ts'
-import { eventId, RecentIds, timestamp } from './ids.ts'
+import { eventId, RecentIds, snoopedChannel, timestamp } from './ids.ts'
 
 /** An event as it goes to the bus; `shard_key` names what must stay in order. */
 export interface Outgoing {
@@ -208,7 +208,7 @@ export class Registry {
   #ofTarget(name: string, target_uri: string, at: string, data: object, key: readonly string[]): Outgoing {
     const [type = '', ...rest] = target_uri.split(':')
     const target = rest.join(':')
-    if (type === 'channel') return this.#ofChannel(name, target, at, { bridge_id: null, ...data }, key)
+    if (type === 'channel') return this.#ofChannel(name, snoopedChannel(target) ?? target, at, { bridge_id: null, ...data }, key)
     const base = { asterisk_id: this.asterisk_id, boot_id: this.boot_id, channel_id: null, bridge_id: target }
     const id = eventId(this.boot_id, name, target, ...key)
     return { shard_key: target, event: this.#envelope(name, id, at, { type: 'bridge', id: target, seq: 1 }, { ...base, ...data }) }
