@@ -24,7 +24,6 @@ export type ErrorReason =
   | 'BILLING_RATE_NOT_FOUND'
   | 'BRIDGE_NOT_FOUND'
   | 'BRIDGE_NOT_READY'
-  | 'CALL_ENDED'
   | 'CALL_NOT_ACTIVE'
   | 'CALL_NOT_FOUND'
   | 'CALL_NOT_RECORDING'
@@ -54,6 +53,7 @@ export type ErrorReason =
   | 'LANGUAGE_NOT_SUPPORTED'
   | 'LOGIN_FAILED'
   | 'MALFORMED_JSON'
+  | 'METHOD_NOT_ALLOWED'
   | 'NUMBER_NOT_AVAILABLE'
   | 'NUMBER_NOT_FOUND'
   | 'NUMBER_TAKEN'
@@ -124,7 +124,6 @@ export const errors: Readonly<Record<ErrorReason, ErrorRow>> = {
   BILLING_RATE_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such price.', action: 'Check the id.' },
   BRIDGE_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such bridge.', action: 'Check the id; the bridge may be gone.' },
   BRIDGE_NOT_READY: { status: 'FAILED_PRECONDITION', message: 'The bridge cannot do this now.', action: 'Try again when somebody is in it.' },
-  CALL_ENDED: { status: 'FAILED_PRECONDITION', message: 'The call is over.', action: 'Place a new call.' },
   CALL_NOT_ACTIVE: { status: 'FAILED_PRECONDITION', message: 'The call is not up.', action: 'Wait for `call.answered` before you control it.' },
   CALL_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such call.', action: 'Check the id.' },
   CALL_NOT_RECORDING: { status: 'FAILED_PRECONDITION', message: 'The call is not being recorded.', action: 'Start a recording first.' },
@@ -154,11 +153,12 @@ export const errors: Readonly<Record<ErrorReason, ErrorRow>> = {
   LANGUAGE_NOT_SUPPORTED: { status: 'INVALID_ARGUMENT', message: 'No speech engine speaks this language.', action: 'Choose another language.' },
   LOGIN_FAILED: { status: 'UNAUTHENTICATED', message: 'User name or password is wrong.', action: 'Check both and try again.' },
   MALFORMED_JSON: { status: 'INVALID_ARGUMENT', message: 'The body is not JSON.', action: 'Send a JSON object with Content-Type application/json.' },
+  METHOD_NOT_ALLOWED: { status: 'NOT_FOUND', message: 'This path does not take this method.', action: 'Use one of the methods that the Allow header names.' },
   NUMBER_NOT_AVAILABLE: { status: 'FAILED_PRECONDITION', message: 'This number is not in the stock.', action: 'Take one of `GET /v1.0/available_numbers`.' },
   NUMBER_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such number.', action: 'Check the id.' },
   NUMBER_TAKEN: { status: 'ALREADY_EXISTS', message: 'Somebody has this number.', action: 'Take another one.' },
   PASSWORD_WRONG: { status: 'FAILED_PRECONDITION', message: 'The current password is wrong.', action: 'Send the password you log in with.' },
-  PATH_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such path.', action: 'Check the method and the path against the reference.' },
+  PATH_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such path.', action: 'Check the path against the reference.' },
   PAYLOAD_TOO_LARGE: { status: 'PAYLOAD_TOO_LARGE', message: 'The body is larger than 1 MB or nested too deep.', action: 'Send less at once.' },
   PERMISSION_DENIED: { status: 'PERMISSION_DENIED', message: 'These credentials may not do this.', action: 'Ask an administrator for the permission the operation names.' },
   PERMISSION_NOT_GRANTABLE: { status: 'PERMISSION_DENIED', message: 'You cannot grant a permission that you do not hold.', action: 'Leave it out or ask an administrator.' },

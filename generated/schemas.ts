@@ -1183,7 +1183,7 @@ export interface CallDtmf {
   digits: string
   /** Milliseconds a digit lasts. */
   duration: number
-  /** Milliseconds between digits. */
+  /** Milliseconds between digits, 40 at least. */
   interval: number
 }
 
@@ -1426,7 +1426,7 @@ export type EventFilter = string
 /** An event with the sequence number its customer gave it: `{type, seq}` and the fields of the envelope. */
 export interface EventFrame {
   type: 'event'
-  /** Counts the events of one customer, without gaps. */
+  /** Counts the events of one customer, without gaps. 0: the event could not be numbered, because the history was away; it cannot be resumed from. */
   seq: number
   /** Unique; consumers drop the second of the same id. */
   event_id: string

@@ -1,4 +1,4 @@
 import { systemTables } from '@voipbin/kernel'
 
 /** For drizzle-kit only: the kernel's tables of the service that SERVICE names. */
-export const { outbox, inbox, sequences, timers, leases } = systemTables(process.env.SERVICE ?? '')
+export const { outbox, inbox, sequences, timers } = systemTables(process.env.SERVICE ?? '')

@@ -10,12 +10,12 @@ import {
   type In,
   type MethodRow,
   noCache,
+  type Out,
   openBus,
   openHttp,
-  type Out,
   RpcClient,
-  requestQueue,
   type Running,
+  requestQueue,
   type Service,
   serve,
   setInstallationKey,
@@ -28,7 +28,12 @@ export interface TestApp extends AsyncDisposable {
   /** Every event the services have sent, in the order they came. Emptied by the test. */
   readonly events: Event[]
   /** Asks over the bus, as an agent of the customer given. */
-  call<M extends keyof Calls & string>(operation: M, input: In<Calls, M>, as?: Partial<Caller>, options?: CallOptions): Promise<Out<Calls, M>>
+  call<M extends keyof Calls & string>(
+    operation: M,
+    input: In<Calls, M>,
+    as?: Partial<Caller>,
+    options?: CallOptions,
+  ): Promise<Out<Calls, M>>
   ownerOf(service: string, resource: string, id: string): Promise<string | null>
   /** Puts an event of somebody else on the bus. */
   publish(domain: string, event: Partial<Event> & Pick<Event, 'event_type' | 'data'>): Promise<void>
@@ -91,7 +96,12 @@ export async function testApp({ services, elsewhere = [], standIns = [], env = {
     throw error
   }
   const caller = (fields: Partial<Caller> = {}): Caller =>
-    systemCaller('test', { actor: { type: 'agent', id: 'test' }, request_id: testPrefix('request'), deadline: Date.now() + 30_000, ...fields })
+    systemCaller('test', {
+      actor: { type: 'agent', id: 'test' },
+      request_id: testPrefix('request'),
+      deadline: Date.now() + 30_000,
+      ...fields,
+    })
   return {
     bus,
     events,

@@ -62,32 +62,39 @@ export function workspaces(root: string): string[] {
 }
 
 interface Config {
-  compilerOptions?: object
+  compilerOptions?: { lib?: readonly string[]; [option: string]: unknown }
   include?: string[]
   exclude?: string[]
 }
 
-/**
- * All workspaces with the common options as one program, so that what they share is checked once; those with options of their own
- * (a browser) apart.
- */
+/** Two programs, so that what workspaces share is checked once: those of a browser, with all that any of them asks for, and the others. */
 export async function checkTypes(root: string): Promise<string[]> {
   const names = workspaces(root).filter(name => existsSync(path.join(root, name, 'tsconfig.json')))
   const parsed = names.map(name => ({ name, config: JSON.parse(readFileSync(path.join(root, name, 'tsconfig.json'), 'utf8')) as Config }))
-  const common = parsed.filter(({ config }) => !config.compilerOptions)
+  const groups = Map.groupBy(parsed, ({ config }) => libOf(config).includes('dom'))
   const inside = (name: string, patterns: readonly string[] = []): string[] => patterns.map(pattern => path.join(root, name, pattern))
   const folder = path.join(root, 'node_modules/.cache/voipbin')
   mkdirSync(folder, { recursive: true })
-  const whole = {
-    extends: path.join(root, 'tsconfig.json'),
-    compilerOptions: { typeRoots: [path.join(modules, '@types')] },
-    include: common.flatMap(({ name, config }) => inside(name, config.include)),
-    exclude: common.flatMap(({ name, config }) => inside(name, config.exclude)),
-  }
-  writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify(whole))
-  const problems = await tool('typescript/bin/tsc', ['-p', path.join(folder, 'tsconfig.json')], { cwd: root })
-  for (const { name } of parsed.filter(({ config }) => config.compilerOptions)) {
-    problems.push(...(await tool('typescript/bin/tsc', ['-p', path.join(root, name, 'tsconfig.json')], { cwd: root })))
+  const problems: string[] = []
+  for (const [isBrowser, group] of groups) {
+    const whole = {
+      extends: path.join(root, 'tsconfig.json'),
+      compilerOptions: { typeRoots: [path.join(modules, '@types')], ...optionsOf(group.map(({ config }) => config)) },
+      include: group.flatMap(({ name, config }) => inside(name, config.include)),
+      exclude: group.flatMap(({ name, config }) => inside(name, config.exclude)),
+    }
+    const file = path.join(folder, isBrowser ? 'tsconfig.browser.json' : 'tsconfig.server.json')
+    writeFileSync(file, JSON.stringify(whole))
+    // One checker: several would each work through the big libraries, and the other core is busy with the other lane.
+    problems.push(...(await tool('typescript/bin/tsc', ['-p', file, '--checkers', '1'], { cwd: root })))
   }
   return problems
+}
+
+const libOf = ({ compilerOptions }: Config): readonly string[] => compilerOptions?.lib ?? []
+
+/** The options of several workspaces in one. */
+function optionsOf(configs: readonly Config[]): object {
+  const lib = [...new Set(configs.flatMap(libOf))]
+  return { ...Object.assign({}, ...configs.map(config => config.compilerOptions)), ...(lib.length > 0 && { lib }) }
 }

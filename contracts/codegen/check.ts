@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { checkBoundaries, sourceFiles } from './boundaries.ts'
+import { checkBaseline } from './breaking.ts'
 import { parsePublic } from './bus.ts'
 import { drift, foreignTables, lonelyServices, longFiles, readOutputs } from './check-files.ts'
 import { checkOpenapi, checkPromises, checkStyle, checkTypes, generateInto, workspaces } from './check-tools.ts'
@@ -10,6 +11,7 @@ import { ContractError, type Problem } from './load.ts'
 import { loadModel } from './model.ts'
 import { checkRules } from './rules.ts'
 import type { Output } from './text.ts'
+import { checkReasons, speakers } from './thrown.ts'
 
 /** One thing that is checked: what is wrong, one line each. */
 export interface Step {
@@ -41,6 +43,7 @@ function contractSteps(folder: string): Step[] {
     },
     { name: 'asyncapi.json (AsyncAPI parser)', run: async () => (await parsePublic(textOf(files, 'asyncapi.json'))).map(line) },
     { name: 'openapi.json (Redocly)', run: () => checkOpenapi(textOf(files, 'openapi.json')) },
+    { name: 'breaking changes', run: () => checkBaseline(textOf(files, 'openapi.json')) },
   ]
 }
 
@@ -56,6 +59,7 @@ function sourceSteps(): Step[] {
     { name: 'file lengths', run: () => longFiles(root) },
     { name: 'table names', run: () => foreignTables(root) },
     { name: 'services and contracts', run: () => lonelyServices(root, loadModel(path.join(root, 'contracts')).services) },
+    { name: 'reasons', run: () => checkReasons(loadModel(path.join(root, 'contracts')), speakers(root)) },
     { name: 'biome', run: () => checkStyle(root, handWritten()) },
     {
       name: 'floating promises (oxlint)',

@@ -26,6 +26,7 @@ export const generalReasons: ReadonlySet<string> = new Set([
   'TOKEN_EXPIRED',
   'PERMISSION_DENIED',
   'PATH_NOT_FOUND',
+  'METHOD_NOT_ALLOWED',
   'REQUEST_TIMEOUT',
   'CONFLICT',
   'IDEMPOTENCY_KEY_REUSED',

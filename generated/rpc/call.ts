@@ -180,7 +180,7 @@ export interface CallMethods {
   /** Breaks a media action off. */
   cancelCallAction: { input: CancelCallActionInput; output: CancelCallActionOutput; error: 'CALL_NOT_FOUND' }
   /** Calls one or more destinations. */
-  createCall: { input: CreateCallInput; output: CallCreated; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE' | 'WEBHOOK_URI_REFUSED' }
+  createCall: { input: CreateCallInput; output: CallCreated; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE' }
   /** Deletes the record of a call, after hanging it up when it is live. */
   deleteCall: { input: DeleteCallInput; output: Call; error: 'CALL_NOT_FOUND' }
   /** Deletes a recording and its file, after stopping it when it runs. */
@@ -210,7 +210,7 @@ export interface CallMethods {
   /** Plays sound files to the far end. */
   playCall: { input: PlayCallInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
   /** Starts a media action of a flow on a call. */
-  runCallAction: { input: RunCallActionInput; output: CallActionStarted; error: 'ACTIVEFLOW_NOT_FOUND' | 'CALL_ENDED' | 'CALL_NOT_FOUND' }
+  runCallAction: { input: RunCallActionInput; output: CallActionStarted; error: 'ACTIVEFLOW_NOT_FOUND' | 'CALL_NOT_FOUND' }
   /** Sends digits to the far end. */
   sendCallDtmf: { input: SendCallDtmfInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
   /** Starts recording a call. */
@@ -264,7 +264,7 @@ export const callContract: CallContract = {
   name: 'call',
   methods: {
     cancelCallAction: { method: 'POST', route: '/v1/calls/{id}/actions/{action_run_id}/cancel', query: [], timeout_ms: 30000, input: cancelCallActionInput, errors: ['CALL_NOT_FOUND'] },
-    createCall: { method: 'POST', route: '/v1/calls', query: [], timeout_ms: 30000, input: createCallInput, errors: ['ACTION_ID_DUPLICATE', 'ACTION_TARGET_UNKNOWN', 'ADDRESS_TYPE_REFUSED', 'AGENT_NOT_FOUND', 'BALANCE_INSUFFICIENT', 'CUSTOMER_FROZEN', 'DESTINATION_INVALID', 'DESTINATION_NOT_ROUTABLE', 'EXTENSION_NOT_FOUND', 'FLOW_NOT_FOUND', 'SOURCE_NOT_OWNED', 'VARIABLES_TOO_LARGE', 'WEBHOOK_URI_REFUSED'] },
+    createCall: { method: 'POST', route: '/v1/calls', query: [], timeout_ms: 30000, input: createCallInput, errors: ['ACTION_ID_DUPLICATE', 'ACTION_TARGET_UNKNOWN', 'ADDRESS_TYPE_REFUSED', 'AGENT_NOT_FOUND', 'BALANCE_INSUFFICIENT', 'CUSTOMER_FROZEN', 'DESTINATION_INVALID', 'DESTINATION_NOT_ROUTABLE', 'EXTENSION_NOT_FOUND', 'FLOW_NOT_FOUND', 'SOURCE_NOT_OWNED', 'VARIABLES_TOO_LARGE'] },
     deleteCall: { method: 'DELETE', route: '/v1/calls/{id}', query: [], timeout_ms: 30000, input: deleteCallInput, errors: ['CALL_NOT_FOUND'] },
     deleteRecording: { method: 'DELETE', route: '/v1/recordings/{id}', query: [], timeout_ms: 30000, input: deleteRecordingInput, errors: ['RECORDING_NOT_FOUND'] },
     getCall: { method: 'GET', route: '/v1/calls/{id}', query: [], timeout_ms: 30000, input: getCallInput, errors: ['CALL_NOT_FOUND'] },
@@ -279,7 +279,7 @@ export const callContract: CallContract = {
     listRecordings: { method: 'GET', route: '/v1/recordings', query: ['page_size', 'page_token', 'call_id', 'activeflow_id', 'status', 'tm_create_from', 'tm_create_to'], timeout_ms: 30000, input: listRecordingsInput, errors: ['ACTIVEFLOW_NOT_FOUND', 'CALL_NOT_FOUND'] },
     muteCall: { method: 'POST', route: '/v1/calls/{id}/mute', query: [], timeout_ms: 30000, input: muteCallInput, errors: ['CALL_NOT_ACTIVE', 'CALL_NOT_FOUND'] },
     playCall: { method: 'POST', route: '/v1/calls/{id}/play', query: [], timeout_ms: 30000, input: playCallInput, errors: ['CALL_NOT_ACTIVE', 'CALL_NOT_FOUND'] },
-    runCallAction: { method: 'POST', route: '/v1/calls/{id}/actions', query: [], timeout_ms: 120000, input: runCallActionInput, errors: ['ACTIVEFLOW_NOT_FOUND', 'CALL_ENDED', 'CALL_NOT_FOUND'] },
+    runCallAction: { method: 'POST', route: '/v1/calls/{id}/actions', query: [], timeout_ms: 120000, input: runCallActionInput, errors: ['ACTIVEFLOW_NOT_FOUND', 'CALL_NOT_FOUND'] },
     sendCallDtmf: { method: 'POST', route: '/v1/calls/{id}/dtmf', query: [], timeout_ms: 30000, input: sendCallDtmfInput, errors: ['CALL_NOT_ACTIVE', 'CALL_NOT_FOUND'] },
     startCallRecording: { method: 'POST', route: '/v1/calls/{id}/recording_start', query: [], timeout_ms: 30000, input: startCallRecordingInput, errors: ['CALL_NOT_ACTIVE', 'CALL_NOT_FOUND', 'CALL_RECORDING_ACTIVE'] },
     stopCallRecording: { method: 'POST', route: '/v1/calls/{id}/recording_stop', query: [], timeout_ms: 30000, input: stopCallRecordingInput, errors: ['CALL_NOT_FOUND', 'CALL_NOT_RECORDING'] },

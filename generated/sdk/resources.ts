@@ -239,7 +239,7 @@ export interface AvailableNumbersResource {
    * A number that a customer has is not touched.
    * Own reasons: `NUMBER_NOT_AVAILABLE`.
    */
-  removeAvailableNumber(number: PhoneNumber, options?: RequestOptions): Promise<AvailableNumber>
+  remove(number: PhoneNumber, options?: RequestOptions): Promise<AvailableNumber>
 }
 export interface ListAvailableNumbersQuery {
   /** How many rows one page holds at most. */
@@ -369,7 +369,7 @@ export interface CallsResource {
   /**
    * Calls one or more destinations.
    * Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up.
-   * Own reasons: `ACTION_ID_DUPLICATE`, `ACTION_TARGET_UNKNOWN`, `ADDRESS_TYPE_REFUSED`, `AGENT_NOT_FOUND`, `BALANCE_INSUFFICIENT`, `CUSTOMER_FROZEN`, `DESTINATION_INVALID`, `DESTINATION_NOT_ROUTABLE`, `EXTENSION_NOT_FOUND`, `FLOW_NOT_FOUND`, `SOURCE_NOT_OWNED`, `VARIABLES_TOO_LARGE`, `WEBHOOK_URI_REFUSED`.
+   * Own reasons: `ACTION_ID_DUPLICATE`, `ACTION_TARGET_UNKNOWN`, `ADDRESS_TYPE_REFUSED`, `AGENT_NOT_FOUND`, `BALANCE_INSUFFICIENT`, `CUSTOMER_FROZEN`, `DESTINATION_INVALID`, `DESTINATION_NOT_ROUTABLE`, `EXTENSION_NOT_FOUND`, `FLOW_NOT_FOUND`, `SOURCE_NOT_OWNED`, `VARIABLES_TOO_LARGE`.
    */
   create(body: CallCreate, options?: RequestOptions): Promise<CallCreated>
   /**
@@ -533,10 +533,10 @@ export interface ListCustomersQuery {
 export interface DialroutesResource {
   /**
    * Lists the carriers a call would try, in order.
-   * A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no answer to the INVITE, 408, 5xx, 6xx but 603). Busy, rejected, not found and unanswered do not fail over.
+   * A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no reply to the INVITE, 403, 408 or 5xx). Busy, declined, not found and unanswered are the same over every carrier.
    * Own reasons: `CUSTOMER_NOT_FOUND`.
    */
-  listDialRoutes(query: ListDialRoutesQuery, options?: RequestOptions): Page<DialRoute>
+  list(query: ListDialRoutesQuery, options?: RequestOptions): Page<DialRoute>
 }
 export interface ListDialRoutesQuery {
   /** The number to call. */
@@ -666,13 +666,13 @@ export interface MeResource {
    * The current one must be given. All sessions of the agent end, including the one that asks.
    * Own reasons: `AGENT_REQUIRED`, `PASSWORD_WRONG`.
    */
-  updateMyPassword(body: MyPasswordUpdate, options?: RequestOptions): Promise<Agent>
+  updatePassword(body: MyPasswordUpdate, options?: RequestOptions): Promise<Agent>
   /**
    * Sets the own presence.
    * Needs no permission: every agent may say whether it is there.
    * Own reasons: `AGENT_REQUIRED`.
    */
-  updateMyStatus(body: AgentStatusUpdate, options?: RequestOptions): Promise<Agent>
+  updateStatus(body: AgentStatusUpdate, options?: RequestOptions): Promise<Agent>
 }
 
 export interface NumbersResource {
@@ -1041,7 +1041,7 @@ export const routes: { readonly [R in keyof Resources]: { readonly [M in keyof R
   availableNumbers: {
     add: 'POST /v1.0/available_numbers bi',
     list: 'GET /v1.0/available_numbers ql',
-    removeAvailableNumber: 'DELETE /v1.0/available_numbers/{number}',
+    remove: 'DELETE /v1.0/available_numbers/{number}',
   },
   billingAccounts: {
     addBalance: 'POST /v1.0/billing_accounts/{id}/balance_add bi',
@@ -1090,7 +1090,7 @@ export const routes: { readonly [R in keyof Resources]: { readonly [M in keyof R
     updateOwn: 'PUT /v1.0/customer b',
   },
   dialroutes: {
-    listDialRoutes: 'GET /v1.0/dialroutes ql',
+    list: 'GET /v1.0/dialroutes ql',
   },
   extensions: {
     create: 'POST /v1.0/extensions bi',
@@ -1114,8 +1114,8 @@ export const routes: { readonly [R in keyof Resources]: { readonly [M in keyof R
   me: {
     get: 'GET /v1.0/me',
     getUnversioned: 'GET /me',
-    updateMyPassword: 'PUT /v1.0/me/password b',
-    updateMyStatus: 'PUT /v1.0/me/status b',
+    updatePassword: 'PUT /v1.0/me/password b',
+    updateStatus: 'PUT /v1.0/me/status b',
   },
   numbers: {
     create: 'POST /v1.0/numbers bi',

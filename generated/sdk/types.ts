@@ -942,7 +942,7 @@ export interface paths {
         };
         /**
          * Lists the carriers a call would try, in order.
-         * @description A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no answer to the INVITE, 408, 5xx, 6xx but 603). Busy, rejected, not found and unanswered do not fail over.
+         * @description A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no reply to the INVITE, 403, 408 or 5xx). Busy, declined, not found and unanswered are the same over every carrier.
          */
         get: operations["listDialRoutes"];
         put?: never;
@@ -2432,7 +2432,7 @@ export interface components {
              */
             duration?: number;
             /**
-             * @description Milliseconds between digits.
+             * @description Milliseconds between digits, 40 at least.
              * @default 100
              */
             interval?: number;
@@ -7325,7 +7325,7 @@ export interface operations {
                     "application/json": components["schemas"]["CallCreated"];
                 };
             };
-            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is no number of this customer. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is no number of this customer. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];

@@ -20,9 +20,9 @@ export const CallCreate: z.ZodType<CallCreate> = z.strictObject({
 export const CallDirection: z.ZodType<CallDirection> = z.enum(['incoming', 'outgoing'])
 
 export const CallDtmf: z.ZodType<CallDtmf> = z.strictObject({
-  digits: z.string().min(1).max(100).regex(new RegExp('^[0-9A-D*#]+$', 'u')),
+  digits: z.string().min(1).max(64).regex(new RegExp('^[0-9A-D*#]+$', 'u')),
   duration: z.int().min(100).max(1000).default(100),
-  interval: z.int().min(0).max(5000).default(100),
+  interval: z.int().min(0).max(2000).default(100),
 })
 
 export const CallHangup: z.ZodType<CallHangup> = z.strictObject({
@@ -263,9 +263,9 @@ export const sendCallDtmfPath: z.ZodType = z.object({
 
 export const sendCallDtmfInput: z.ZodType<object> = z.object({
   id: z.uuid(),
-  digits: z.string().min(1).max(100).regex(new RegExp('^[0-9A-D*#]+$', 'u')),
+  digits: z.string().min(1).max(64).regex(new RegExp('^[0-9A-D*#]+$', 'u')),
   duration: z.int().min(100).max(1000).default(100),
-  interval: z.int().min(0).max(5000).default(100),
+  interval: z.int().min(0).max(2000).default(100),
 })
 
 export const startCallRecordingPath: z.ZodType = z.object({

@@ -23,7 +23,7 @@ export const ProviderCreate: z.ZodType<ProviderCreate> = z.strictObject({
   tech_postfix: z.string().max(32).regex(new RegExp('^[0-9A-Za-z*#+]*$', 'u')).default(''),
   tech_headers: SipHeaders.default({}),
   codecs: z.array(AudioCodec).min(1).max(4).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default(['PCMU', 'PCMA']),
-  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^([0-9]{1,3}[.]){3}[0-9]{1,3}(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default([]),
+  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default([]),
 })
 
 export const ProviderUpdate: z.ZodType<ProviderUpdate> = z.strictObject({
@@ -37,7 +37,7 @@ export const ProviderUpdate: z.ZodType<ProviderUpdate> = z.strictObject({
   tech_postfix: z.string().max(32).regex(new RegExp('^[0-9A-Za-z*#+]*$', 'u')).optional(),
   tech_headers: SipHeaders.optional(),
   codecs: z.array(AudioCodec).min(1).max(4).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).optional(),
-  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^([0-9]{1,3}[.]){3}[0-9]{1,3}(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).optional(),
+  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).optional(),
 })
 
 export const RouteTarget: z.ZodType<RouteTarget> = z.string().max(16).regex(new RegExp('^(all|\\+[1-9][0-9]{0,14})$', 'u'))
@@ -80,7 +80,7 @@ export const createProviderInput: z.ZodType<object> = z.object({
   tech_postfix: z.string().max(32).regex(new RegExp('^[0-9A-Za-z*#+]*$', 'u')).default(''),
   tech_headers: SipHeadersLoose.default({}),
   codecs: z.array(AudioCodecLoose).min(1).max(4).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default(['PCMU', 'PCMA']),
-  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^([0-9]{1,3}[.]){3}[0-9]{1,3}(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default([]),
+  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default([]),
 })
 
 export const createRouteInput: z.ZodType<object> = z.object({
@@ -178,7 +178,7 @@ export const updateProviderInput: z.ZodType<object> = z.object({
   tech_postfix: z.string().max(32).regex(new RegExp('^[0-9A-Za-z*#+]*$', 'u')).optional(),
   tech_headers: SipHeadersLoose.optional(),
   codecs: z.array(AudioCodecLoose).min(1).max(4).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).optional(),
-  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^([0-9]{1,3}[.]){3}[0-9]{1,3}(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).optional(),
+  allowed_ips: z.array(z.string().max(18).regex(new RegExp('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/([0-9]|[12][0-9]|3[0-2]))?$', 'u'))).max(100).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).optional(),
 })
 
 export const updateRoutePath: z.ZodType = z.object({

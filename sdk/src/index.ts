@@ -9,7 +9,8 @@ import { type RetryInfo, retryingFetch } from './transport.ts'
 export type { Reason } from '../../generated/sdk/reasons.ts'
 export type { Page, PageResult, RequestOptions } from '../../generated/sdk/request.ts'
 export type * from '../../generated/sdk/resources.ts'
-export type { components, operations, paths } from '../../generated/sdk/types.ts'
+// Every schema of the contract by its name: `import type { Call } from '@voipbin/sdk'`.
+export type * from '../../generated/sdk/types.ts'
 export {
   ConflictError,
   ConnectionError,
@@ -34,7 +35,7 @@ export interface VoIPBINOptions {
   baseUrl?: string
   /** Attempts after the first. Default 2. */
   maxRetries?: number
-  /** Per attempt, in milliseconds. Default 30,000. */
+  /** Per attempt until the answer begins, in milliseconds. Default 30,000. */
   timeout_ms?: number
   onRetry?: (info: RetryInfo) => void
   fetch?: typeof fetch

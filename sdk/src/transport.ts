@@ -4,7 +4,7 @@ export interface TransportOptions {
   fetch: typeof fetch
   /** Attempts after the first. */
   maxRetries: number
-  /** Per attempt, in milliseconds. */
+  /** Per attempt until the answer begins, in milliseconds. */
   timeout_ms: number
   /** Told before every further attempt. */
   onRetry?: ((info: RetryInfo) => void) | undefined
@@ -45,13 +45,28 @@ export function retryingFetch({
 }
 
 async function once(send: typeof fetch, request: Request, timeout_ms: number): Promise<Response | Error> {
-  const timeout = AbortSignal.timeout(timeout_ms)
+  const stop = new AbortController()
+  let late = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const stopped = new Promise<never>((_, reject) => {
+    stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true })
+    timer = setTimeout(() => {
+      late = true
+      stop.abort()
+    }, timeout_ms)
+  })
+  const giveUp = (): void => stop.abort(request.signal.reason)
+  request.signal.addEventListener('abort', giveUp, { once: true })
+  if (request.signal.aborted) giveUp()
   try {
-    return await send(new Request(request, { signal: AbortSignal.any([request.signal, timeout]) }))
+    // Raced as well as told by signal: Node may collect what leads a signal to a fetch that hangs, and then nothing would end it.
+    return await Promise.race([send(new Request(request, { signal: stop.signal })), stopped])
   } catch (error) {
     if (request.signal.aborted) return error instanceof Error ? error : new ConnectionError('The request was aborted.')
-    if (timeout.aborted) return new TimeoutError(`No answer within ${timeout_ms} ms.`, { cause: error })
+    if (late) return new TimeoutError(`No answer within ${timeout_ms} ms.`, { cause: error })
     return new ConnectionError('The connection failed.', { cause: error })
+  } finally {
+    clearTimeout(timer)
   }
 }
 

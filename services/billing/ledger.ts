@@ -6,7 +6,7 @@ import { type AccountRow, accounts, type BillingRow, billings, rates } from './s
 
 export type LedgerTx = Tx<BillingEvents>
 type Reader = Pick<Context, 'db' | 'customer_id'>
-type Reference = Pick<BillingRow, 'reference_type' | 'reference_id'>
+export type Reference = Pick<BillingRow, 'reference_type' | 'reference_id'>
 type Reserve = Reference & { cost_type: CostType; source: string; destination: string; seconds: number }
 
 export async function findAccount(ctx: Reader, options: { forUpdate?: boolean } = {}): Promise<AccountRow | undefined> {
@@ -59,6 +59,9 @@ export async function priceOf(ctx: Pick<BillingContext, 'db'>, cost_type: CostTy
   return { rate_per_unit, unit_duration }
 }
 
+/** No call lasts so long: what is still reserved then was forgotten by whoever asked for it, in milliseconds. */
+const forgotten_ms = 25 * 3_600_000
+
 /** Reserves credit, or more of it. `null` when there is not enough for one unit. */
 export async function reserve(tx: LedgerTx, input: Reserve): Promise<BillingReservation | null> {
   const account = await lockAccount(tx)
@@ -79,6 +82,9 @@ export async function reserve(tx: LedgerTx, input: Reserve): Promise<BillingRese
     amount_reserved,
   })
   await tx.emit('billing.created', made)
+  const { reference_type, reference_id } = made
+  const at = new Date(tx.now().getTime() + forgotten_ms)
+  await tx.setTimer('forgotten', { key: `forgotten:${made.id}`, at, payload: { reference_type, reference_id } })
   if (amount_reserved > 0) await changeAccount(tx, account, { balance_reserved: account.balance_reserved + amount_reserved })
   return reservation(made)
 }
@@ -125,6 +131,7 @@ export async function finish(tx: LedgerTx, known: BillingRow, seconds: number): 
     tm_billing_end: stamp(tx.now()),
   })
   await tx.emit('billing.updated', done)
+  await tx.cancelTimer(`forgotten:${row.id}`)
   const balance_reserved = account.balance_reserved - row.amount_reserved
   if (row.amount_reserved > 0) await changeAccount(tx, account, { balance, balance_reserved })
   return done

@@ -1,7 +1,7 @@
-import type { Action, ActionResult, CallActionStarted } from '@voipbin/generated/schemas'
-import { isAppError } from '@voipbin/kernel'
+import type { Action, ActionResult, Address, CallActionStarted } from '@voipbin/generated/schemas'
+import { isAppError, isTransient } from '@voipbin/kernel'
 import { type OnChannel, onChannel, ringbackId } from './bridges.ts'
-import { addressOf, resolveDestinations } from './destinations.ts'
+import { addressOf, requireOwnSource, resolveDestinations, type Target } from './destinations.ts'
 import { change, run, tolerant } from './effects.ts'
 import { insertGroup } from './groups.ts'
 import { answered, type CallTx, type Ctx, finishAction, hangup, lockCall } from './lifecycle.ts'
@@ -64,9 +64,9 @@ const starts: {
     return undefined
   },
   connect,
-  recording_start: async (ctx, call, { activeflow_id, option }) => {
+  recording_start: async (ctx, call, { id, activeflow_id, option }) => {
     await ensureAnswered(ctx, call)
-    const recording = await startRecording(ctx, call, { ...option, activeflow_id })
+    const recording = await startRecording(ctx, call, { ...option, id, activeflow_id })
     return { outcome: 'ok', recording_id: recording.id }
   },
   recording_stop: async (ctx, call) =>
@@ -127,7 +127,7 @@ async function start(ctx: Ctx, call: OnChannel, row: ActionRow): Promise<ActionR
   try {
     return await begin(ctx, call, { id: row.id, activeflow_id: row.activeflow_id, option: (option ?? {}) as never })
   } catch (error) {
-    if (!isAppError(error) || error.status === 'UNAVAILABLE') throw error
+    if (!isAppError(error) || isTransient(error)) throw error
     ctx.log.info('action failed', { call_id: call.id, action_run_id: row.id, type, reason: error.reason })
     return { outcome: 'failed', detail: `${error.reason}: ${error.message}`.slice(0, 1000) }
   }
@@ -135,30 +135,51 @@ async function start(ctx: Ctx, call: OnChannel, row: ActionRow): Promise<ActionR
 
 async function connect(ctx: Ctx, call: OnChannel, action: { id: string; option: OptionOf<'connect'> }): Promise<ActionResult | undefined> {
   const { option, id } = action
-  const targets = await resolveDestinations(ctx, option.destinations, '/option/destinations')
   const source = option.source ? addressOf(option.source) : call.source
-  const [only] = targets
+  const targets = await targetsOf(ctx, call, { option, source })
+  const [only] = targets.length === 1 ? targets : []
   const effects = await ctx.tx(async tx => {
     const master = await lockCall(tx, call.id)
-    if (!master || !isLive(master.status)) return []
-    const { effects } = await insertGroup(tx, {
+    if (!master || !isLive(master.status)) return null
+    // Asked for a second time: they ring already.
+    const [known] = await groupcalls.system.find(tx, { action_run_id: id }, { limit: 1 })
+    if (known) return []
+    const ringing = await insertGroup(tx, {
       legs: targets.flatMap(target => target.legs),
-      ring_method: targets.length === 1 && only ? only.ring_method : 'ring_all',
+      ring_method: only?.ring_method ?? 'ring_all',
       source,
-      destination: targets.length === 1 && only ? only.destination : null,
+      destination: only?.destination ?? null,
       owner: { owner_type: call.owner_type, owner_id: call.owner_id },
-      dial_timeout: option.dial_timeout,
+      dial_timeout: option.dial_timeout ?? 60,
       max_duration: call.max_duration,
       master,
       action_run_id: id,
-      relay_reason: option.relay_reason,
+      relay_reason: option.relay_reason ?? false,
     })
-    return effects
+    return ringing.effects
   })
-  if (effects.length === 0) return { outcome: 'canceled' }
+  if (!effects) return { outcome: 'canceled' }
   await run(ctx, effects)
   await soundRinging(ctx, call, id)
   return undefined
+}
+
+/** Where `connect` rings. A destination that does not exist is an end like others that the caller may be told. */
+async function targetsOf(
+  ctx: Ctx,
+  call: OnChannel,
+  { option, source }: { option: OptionOf<'connect'>; source: Address },
+): Promise<Target[]> {
+  try {
+    const targets = await resolveDestinations(ctx, option.destinations, '/option/destinations')
+    // Who the action names must be the customer's; the caller's own number may be passed on.
+    if (option.source) await requireOwnSource(ctx, source, targets)
+    return targets
+  } catch (error) {
+    if (isAppError(error) && !isTransient(error) && option.relay_reason)
+      await change(ctx, call.id, async (tx, row) => (await hangup(tx, row, 'unallocated_number')).effects)
+    throw error
+  }
 }
 
 /** The caller hears that it rings: by SIP before the answer, as a tone after it. */

@@ -14,10 +14,8 @@ export async function bridgeLeg(ctx: Ctx, groupcall_id: string, call_id: string)
   if (!group || !leg || !master || !isLive(leg.status) || !isLive(master.status) || !onChannel(leg) || !onChannel(master)) return
   const { asterisk_id } = master
   await tolerant(ctx, ctx.call('stopPlayback', { asterisk_id, playback_id: ringbackId(group.id) }))
-  if (master.status !== 'active') {
-    await tolerant(ctx, ctx.call('answerChannel', { asterisk_id, channel_id: master.channel_id }))
-    await change(ctx, master.id, async (tx, row) => (await answered(tx, row)).effects)
-  }
+  if (master.status !== 'active') await tolerant(ctx, ctx.call('answerChannel', { asterisk_id, channel_id: master.channel_id }))
+  await change(ctx, master.id, async (tx, row) => (await answered(tx, row)).effects)
   await ctx.call('createBridge', { asterisk_id, bridge_id: group.id, name: '' })
   for (const { channel_id } of [master, leg])
     await tolerant(ctx, ctx.call('addBridgeChannel', { asterisk_id, bridge_id: group.id, channel_id, mute: false }))
@@ -32,13 +30,7 @@ export async function bridgeLeg(ctx: Ctx, groupcall_id: string, call_id: string)
 /** The two are apart again: the bridge goes, whoever is left stays in its flow. */
 export async function clearBridge(ctx: Ctx, groupcall_id: string, call_id: string): Promise<void> {
   const leg = await calls.system.get({ db: ctx.db }, call_id)
-  if (!leg?.asterisk_id) return
-  await tolerant(ctx, ctx.call('deleteBridge', { asterisk_id: leg.asterisk_id, bridge_id: groupcall_id }))
-  if (!leg.master_call_id) return
-  await change(ctx, leg.master_call_id, async (tx, row) => {
-    if (row.bridge_id === groupcall_id) await calls.system.update(tx, row, { bridge_id: null })
-    return []
-  })
+  if (leg?.asterisk_id) await tolerant(ctx, ctx.call('deleteBridge', { asterisk_id: leg.asterisk_id, bridge_id: groupcall_id }))
 }
 
 export type OnChannel = CallRow & { asterisk_id: string; channel_id: string }

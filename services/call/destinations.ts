@@ -13,7 +13,8 @@ export interface Target {
 }
 
 const e164 = /^\+[1-9][0-9]{6,14}$/
-const sipUri = /^sips?:[^\s@]+@[^\s@]+$/
+/** As `createChannel` takes it. */
+const sipUri = /^sips?:[^\s@]+@[^\s@/;<>,"]+(;transport=(udp|tcp|tls))?$/
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** Fills in what a request may leave out. Without a type the form of the target tells it. */
@@ -56,14 +57,14 @@ const resolvers: Record<Address['type'], Resolve> = {
   agent: async (ctx, destination, field) => {
     if (!uuid.test(destination.target)) throw refused(ctx, field, 'the id of an agent')
     const { agent_id, addresses, ring_method } = await ctx.call('listAgentAddresses', { id: destination.target })
-    if (addresses.length === 0)
+    const own = addresses.filter(address => address.type !== 'agent')
+    if (own.length === 0)
       throw ctx.error('DESTINATION_NOT_ROUTABLE', {
         details: [{ field, rule: 'addresses', expected: 'an agent with at least one address' }],
       })
     const owner = { owner_type: 'agent' as const, owner_id: agent_id }
-    const targets = await Promise.all(
-      addresses.filter(address => address.type !== 'agent').map(address => resolvers[address.type](ctx, address, field)),
-    )
+    const targets: Target[] = []
+    for (const address of own) targets.push(await resolvers[address.type](ctx, address, field))
     return { destination, legs: targets.flatMap(target => target.legs.map(leg => ({ ...leg, owner }))), group: true, ring_method }
   },
   conference: async (ctx, _destination, field) => {

@@ -1,16 +1,19 @@
-import { isAppError } from '@voipbin/kernel'
+import { isAppError, isTransient } from '@voipbin/kernel'
 import { bridgeLeg, clearBridge } from './bridges.ts'
 import { dial } from './dial.ts'
 import { type CallTx, type Ctx, complete, hangup, lockCall } from './lifecycle.ts'
 import { q850Of } from './media.ts'
 import type { HangupCause } from './rules.ts'
+import { beginRun, type RunPlan } from './runs.ts'
 import { type CallRow, calls } from './schema.ts'
 
 /**
  * What must happen outside the database once a transaction has committed. Effects are part of the transaction's recorded result, so a process that dies
- * in between carries them out when the message comes again; each of them can be repeated without harm.
+ * in between carries them out when the message comes again; each of them can be repeated without harm. The number of transactions that one needs must
+ * not depend on what it finds: a repeated message counts them.
  */
 export type Effect =
+  | { type: 'begin'; call_id: string; plan: RunPlan }
   | { type: 'dial'; call_id: string }
   | { type: 'hangup'; call_id: string; cause: HangupCause }
   | { type: 'end'; call_id: string; cause: HangupCause }
@@ -18,15 +21,17 @@ export type Effect =
   | { type: 'clear_bridge'; groupcall_id: string; call_id: string }
 
 const carryOut: { [T in Effect['type']]: (ctx: Ctx, effect: Extract<Effect, { type: T }>) => Promise<void> } = {
+  begin: async (ctx, { call_id, plan }) => {
+    const row = await calls.system.get({ db: ctx.db }, call_id)
+    if (row) await beginRun(ctx, row, plan)
+  },
   dial: (ctx, { call_id }) => dial(ctx, call_id),
   hangup: async (ctx, { call_id, cause }) => {
-    const row = await calls.system.get(ctx, call_id)
-    if (row?.asterisk_id && row.channel_id) {
+    // Never dialled: there is no channel whose end could be reported.
+    await change(ctx, call_id, async (tx, row) => (row.channel_id ? [] : complete(tx, row, { cause, sip_code: null })))
+    const row = await calls.system.get({ db: ctx.db }, call_id)
+    if (row?.asterisk_id && row.channel_id)
       await tolerant(ctx, ctx.call('hangupChannel', { asterisk_id: row.asterisk_id, channel_id: row.channel_id, cause: q850Of[cause] }))
-    } else if (row) {
-      // Never dialled: there is no channel whose end could be reported.
-      await change(ctx, call_id, (tx, live) => complete(tx, live, { cause, sip_code: null }))
-    }
   },
   end: (ctx, { call_id, cause }) => change(ctx, call_id, async (tx, row) => (await hangup(tx, row, cause)).effects),
   bridge: (ctx, { groupcall_id, call_id }) => bridgeLeg(ctx, groupcall_id, call_id),
@@ -51,7 +56,7 @@ export async function tolerant(ctx: Ctx, request: Promise<unknown>): Promise<voi
   try {
     await request
   } catch (error) {
-    if (!isAppError(error) || error.status === 'UNAVAILABLE') throw error
+    if (!isAppError(error) || isTransient(error)) throw error
     ctx.log.info('asterisk refused', { reason: error.reason, err: error })
   }
 }

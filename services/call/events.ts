@@ -1,7 +1,7 @@
 import type { CallConsumers } from '@voipbin/generated/rpc/call'
 import { shardOf, stamp } from '@voipbin/kernel'
 import { collect, endAction } from './actions.ts'
-import { change, run } from './effects.ts'
+import { change } from './effects.ts'
 import { incoming } from './inbound.ts'
 import { answered, type CallTx, type Ctx, channelEnded, hangup, ringing } from './lifecycle.ts'
 import { recordingOver } from './recordings.ts'
@@ -22,9 +22,9 @@ export const consumers: CallConsumers = {
   'asterisk.channel_entered': async (ctx, { data }) => {
     if (data.direction === 'inbound') return incoming(ctx, data)
     await onCall(ctx, data.channel_id, async (tx, row) => {
-      const { row: active, effects } = await answered(tx, row)
-      if (!active.sip_call_id && data.channel.sip_call_id) await calls.system.update(tx, active, { sip_call_id: data.channel.sip_call_id })
-      return effects
+      const { sip_call_id } = data.channel
+      const known = row.sip_call_id || !sip_call_id ? row : await calls.system.update(tx, row, { sip_call_id })
+      return (await answered(tx, known)).effects
     })
   },
   'asterisk.channel_state': async (ctx, { data }) => {
@@ -88,17 +88,16 @@ async function reconcile(ctx: Ctx, { data }: Parameters<CallConsumers['asterisk.
       .insert(asteriskTable)
       .values(row)
       .onDuplicateKeyUpdate({ set: { boot_id, connected: true, tm_update: row.tm_update } })
-    const rows = await calls.system.find(tx, { asterisk_id, status: ['initiating', 'ringing', 'active', 'canceling', 'terminating'] })
+    const live: CallRow['status'][] = ['initiating', 'ringing', 'active', 'canceling', 'terminating']
+    const rows = await calls.system.find(tx, { asterisk_id, status: live }, { limit: 100_000 })
     return rows
       .filter(call => call.channel_id && shardOf(call.channel_id) === shard && !alive.has(call.channel_id) && call.tm_update < taken)
-      .map(call => call.id)
+      .map(({ id, customer_id, channel_id }) => ({ id, customer_id, channel_id }))
   })
-  for (const call_id of suspects) {
-    ctx.log.warn('call ended unseen', { call_id, asterisk_id })
-    const effects = await ctx.tx(async tx => {
-      const [row] = await calls.system.find(tx, { id: call_id }, { limit: 1, forUpdate: true })
-      return row ? channelEnded(tx, row, { q850: 41, sip_code: null }) : []
-    })
-    await run(ctx, effects)
+  for (const { id, customer_id, channel_id } of suspects) {
+    ctx.log.warn('call ended unseen', { call_id: id, asterisk_id })
+    await change(ctx.as(customer_id), id, async (tx, row) =>
+      row.channel_id === channel_id ? channelEnded(tx, row, { q850: 41, sip_code: null }) : [],
+    )
   }
 }

@@ -4,7 +4,7 @@ import type { Ctx } from './lifecycle.ts'
 
 type Charged = Pick<Call, 'id' | 'direction'> & Record<'source' | 'destination', Pick<Address, 'target'>>
 
-/** Reserves credit for a call of `seconds` in all. Answers for how many it is enough, 0 when for none. Repeating it reserves nothing more. */
+/** Reserves credit for a call of `seconds` in all. Answers for how many it lasts: 0 for none, infinity for a free one. Repeating it reserves nothing more. */
 export async function authorize(ctx: Ctx, call: Charged, seconds: number): Promise<number> {
   const cost_type = call.direction === 'incoming' ? 'call_pstn_incoming' : 'call_pstn_outgoing'
   const [source, destination] = [call.source.target, call.destination.target]
@@ -17,9 +17,18 @@ export async function authorize(ctx: Ctx, call: Charged, seconds: number): Promi
       destination,
       seconds,
     })
-    return authorized_seconds ?? seconds
+    return authorized_seconds ?? Number.POSITIVE_INFINITY
   } catch (error) {
     if (isAppError(error) && error.status === 'PAYMENT_REQUIRED') return 0
     throw error
+  }
+}
+
+/** Gives back what was reserved for a call that will not be. */
+export async function release(ctx: Ctx, call_id: string): Promise<void> {
+  try {
+    await ctx.call('releaseBilling', { reference_type: 'call', reference_id: call_id })
+  } catch (error) {
+    if (!isAppError(error) || error.status !== 'NOT_FOUND') throw error
   }
 }

@@ -3,6 +3,7 @@ import type { Effect } from './effects.ts'
 import { insertLeg } from './legs.ts'
 import { type CallTx, finishAction, hangup, lockCall } from './lifecycle.ts'
 import { isLive } from './rules.ts'
+import type { RunPlan } from './runs.ts'
 import { actions, type CallRow, calls, type GroupcallRow, groupcalls, type Leg } from './schema.ts'
 
 export interface GroupOptions {
@@ -17,6 +18,7 @@ export interface GroupOptions {
   action_run_id?: string
   relay_reason?: boolean
   flow_id?: string | null
+  plan?: RunPlan | null
 }
 
 /** Rings several legs of which the first that answers stays. `linear` rings one after another. */
@@ -39,6 +41,7 @@ export async function insertGroup(tx: CallTx, options: GroupOptions): Promise<{ 
     dial_timeout,
     relay_reason: options.relay_reason ?? false,
     action_run_id: options.action_run_id ?? null,
+    plan: options.plan ?? null,
   })
   await tx.emit('groupcall.created', group)
   if (master) await chain(tx, master.id, rows)
@@ -116,23 +119,24 @@ async function dialNext(
   const row = await insertLeg(tx, next, legOptions({ ...options, ...(master && { master }) }))
   await groupcalls.system.update(tx, group, { pending, call_ids: [...group.call_ids, row.id] })
   if (master) await chain(tx, master.id, [row])
-  return [{ type: 'dial', call_id: row.id }]
+  const begin: Effect[] = group.plan ? [{ type: 'begin', call_id: row.id, plan: group.plan }] : []
+  return [...begin, { type: 'dial', call_id: row.id }]
 }
 
 /** The flow's `connect` is through; the caller stays for the next action unless it is to share the destination's fate. */
 async function connectEnded(tx: CallTx, end: { group: GroupcallRow; leg: CallRow; master: CallRow | undefined }): Promise<Effect[]> {
   const { group, leg, master } = end
-  const effects: Effect[] = group.status === 'answered' ? [{ type: 'clear_bridge', groupcall_id: group.id, call_id: leg.id }] : []
-  const action = group.action_run_id ? await actions.system.get({ db: tx.db }, group.action_run_id) : null
+  const isAnswered = group.answer_call_id !== null
   const hangup_cause = leg.hangup_cause ?? 'failed'
-  if (action) {
-    await finishAction(
-      tx,
-      action,
-      group.answer_call_id ? { outcome: 'ok', connected_call_id: group.answer_call_id, hangup_cause } : { outcome: 'failed', hangup_cause },
-    )
-  }
-  if (master && isLive(master.status) && group.relay_reason && !group.answer_call_id)
-    effects.push({ type: 'end', call_id: master.id, cause: hangup_cause })
+  const effects: Effect[] = isAnswered ? [{ type: 'clear_bridge', groupcall_id: group.id, call_id: leg.id }] : []
+  // Before the flow hears of it: its next action may hang up with another cause.
+  if (master && !isAnswered && group.relay_reason) effects.push(...(await hangup(tx, master, hangup_cause)).effects)
+  if (master?.bridge_id === group.id) await calls.system.update(tx, master, { bridge_id: null })
+  const action = group.action_run_id ? await actions.system.get({ db: tx.db }, group.action_run_id) : null
+  if (!action) return effects
+  const outcome = isAnswered
+    ? ({ outcome: 'ok', connected_call_id: group.answer_call_id ?? leg.id } as const)
+    : ({ outcome: 'failed' } as const)
+  await finishAction(tx, action, { ...outcome, hangup_cause })
   return effects
 }

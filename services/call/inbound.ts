@@ -4,9 +4,10 @@ import { isAppError } from '@voipbin/kernel'
 import { addressOf } from './destinations.ts'
 import { change, tolerant } from './effects.ts'
 import { authorize } from './funds.ts'
-import { type Ctx, hangup, lockCall, ringing } from './lifecycle.ts'
+import { type Ctx, hangup, ringing } from './lifecycle.ts'
 import { q850Of } from './media.ts'
 import type { HangupCause } from './rules.ts'
+import { beginRun } from './runs.ts'
 import { calls } from './schema.ts'
 
 type Entered = CallConsumed['asterisk.channel_entered']
@@ -66,30 +67,8 @@ export async function incoming(ctx: Ctx, entered: Entered): Promise<void> {
   if (provider_id && (await authorize(mine, { id: call_id, direction: 'incoming', source, destination }, 60)) === 0)
     return end(mine, call_id, 'call_rejected')
   await tolerant(mine, mine.call('ringChannel', { asterisk_id, channel_id }))
-  await startFlow(mine, call_id, admission)
-}
-
-async function startFlow(ctx: Ctx, call_id: string, { flow_id, actions, source, destination }: Admission): Promise<void> {
-  try {
-    const run = await ctx.call('startActiveflow', {
-      ...(flow_id && { flow_id }),
-      ...(actions && { actions }),
-      reference_type: 'call',
-      reference_id: call_id,
-      start_on_answer: false,
-      variables: callVariables({ id: call_id, direction: 'incoming', source, destination }),
-      webhook_uri: null,
-      webhook_method: 'POST',
-    })
-    await ctx.tx(async tx => {
-      const row = await lockCall(tx, call_id)
-      if (row && row.activeflow_id === null) await calls.system.update(tx, row, { activeflow_id: run.id })
-    })
-  } catch (error) {
-    if (!isAppError(error) || error.status === 'UNAVAILABLE') throw error
-    ctx.log.warn('flow not started', { call_id, flow_id, reason: error.reason })
-    await end(ctx, call_id, 'failed')
-  }
+  const plan = { flow_id, actions: admission.actions, variables: {}, webhook_uri: null, webhook_method: 'POST' as const }
+  await beginRun(mine, { id: call_id, direction: 'incoming', source, destination }, plan)
 }
 
 const end = (ctx: Ctx, call_id: string, cause: HangupCause): Promise<void> =>
@@ -162,17 +141,4 @@ export function e164(user: string): string | undefined {
   if (/^\+[1-9]\d{6,14}$/.test(digits)) return digits
   if (/^00[1-9]\d{6,14}$/.test(digits)) return `+${digits.slice(2)}`
   return /^[1-9]\d{9,14}$/.test(digits) ? `+${digits}` : undefined
-}
-
-/** What every flow of a call can read. */
-export function callVariables(call: { id: string; direction: string; source: Address; destination: Address }): Record<string, string> {
-  const variables: Record<string, string> = {
-    'voipbin.call.id': call.id,
-    'voipbin.call.direction': call.direction,
-    'voipbin.call.digits': '',
-  }
-  for (const side of ['source', 'destination'] as const) {
-    for (const [name, value] of Object.entries(call[side])) variables[`voipbin.call.${side}.${name}`] = value
-  }
-  return variables
 }

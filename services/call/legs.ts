@@ -4,13 +4,11 @@ import type { CallTx } from './lifecycle.ts'
 import { type CallRow, calls, type Leg } from './schema.ts'
 
 export interface LegOptions {
-  id?: string
   type: Call['type']
   source: Address
   dial_timeout: number
   max_duration: number
   flow_id?: string | null
-  activeflow_id?: string | null
   groupcall_id?: string | null
   master_call_id?: string | null
   /** Legs that will share a bridge must be on one Asterisk. */
@@ -19,8 +17,8 @@ export interface LegOptions {
 
 /** Makes the row of an outgoing call. Its INVITE is the effect `dial`, after the commit. */
 export async function insertLeg(tx: CallTx, leg: Leg, options: LegOptions): Promise<CallRow> {
-  const { flow_id = null, activeflow_id = null, groupcall_id = null, master_call_id = null, asterisk_id = null } = options
-  const id = options.id ?? tx.newId()
+  const { flow_id = null, groupcall_id = null, master_call_id = null, asterisk_id = null } = options
+  const { id = tx.newId(), activeflow_id = null } = leg
   const row = await calls.insert(tx, {
     id,
     ...leg.owner,

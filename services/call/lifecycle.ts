@@ -4,7 +4,7 @@ import type { ActionResult } from '@voipbin/generated/schemas'
 import { type Context, stamp, type Tx } from '@voipbin/kernel'
 import type { Effect } from './effects.ts'
 import { groupAnswered, groupLegEnded } from './groups.ts'
-import { type CallStatus, canMove, type HangupCause, hangupCause, isLive, mayFailOver, secondsBetween } from './rules.ts'
+import { type CallStatus, canMove, durationOf, type HangupCause, hangupCause, isLive, isWaiting, mayFailOver } from './rules.ts'
 import { type ActionRow, actions, type CallRow, calls } from './schema.ts'
 
 export type Ctx = Context<Calls, CallEvents>
@@ -12,6 +12,9 @@ export type CallTx = Tx<CallEvents>
 
 /** Seconds after which an asked-for hangup that nobody confirmed is taken as done. */
 const hangupGrace_s = 10
+
+/** Seconds after a call within which its recordings are reported. */
+const recordingGrace_s = 60
 
 const eventOf = {
   initiating: 'call.created',
@@ -50,12 +53,11 @@ export async function answered(tx: CallTx, row: CallRow): Promise<{ row: CallRow
   const active = await move(tx, rung, 'active', { tm_answer: stamp(now) })
   await tx.cancelTimer(`dial:${row.id}`)
   await tx.setTimer('max_duration', { key: `max_duration:${row.id}`, at: after(now, row.max_duration), payload: { call_id: row.id } })
-  if (isCharged(row)) await tx.setTimer('funds', { key: `funds:${row.id}`, at: after(now, fundsLead_s), payload: { call_id: row.id } })
+  // At once: the credit may last for less than the minute that was asked for.
+  if (isCharged(row)) await tx.setTimer('funds', { key: `funds:${row.id}`, at: now, payload: { call_id: row.id } })
   return { row: active, effects: active.groupcall_id ? await groupAnswered(tx, active) : [] }
 }
 
-/** Money is reserved a minute ahead: this many seconds into each minute the next one is asked for. */
-export const fundsLead_s = 50
 export const after = (now: Date, seconds: number): Date => new Date(now.getTime() + seconds * 1000)
 /** Only calls over a carrier cost money. */
 export const isCharged = (row: CallRow): boolean =>
@@ -80,9 +82,8 @@ export interface ChannelEnd {
 /** The channel is gone: the next carrier, or the end. */
 export async function channelEnded(tx: CallTx, row: CallRow, end: ChannelEnd): Promise<Effect[]> {
   if (!isLive(row.status)) return []
-  const waiting = row.status === 'initiating' || row.status === 'ringing'
   const another = row.dialroute_index + 1 < row.dialroutes.length
-  if (row.direction === 'outgoing' && waiting && another && mayFailOver(end)) return failOver(tx, row)
+  if (row.direction === 'outgoing' && isWaiting(row.status) && another && mayFailOver(end)) return failOver(tx, row)
   const cause = row.hangup_cause ?? hangupCause({ ...end, answered: row.tm_answer !== null })
   return complete(tx, row, { cause, sip_code: end.sip_code })
 }
@@ -98,27 +99,37 @@ async function failOver(tx: CallTx, row: CallRow): Promise<Effect[]> {
 /** Derives from the call, so that a repeated originate meets the channel that is there already. */
 export const channelId = (call_id: string, attempt: number): string => `${call_id}.${attempt}`
 
-export async function complete(tx: CallTx, row: CallRow, end: { cause: HangupCause; sip_code: number | null }): Promise<Effect[]> {
+export interface End {
+  cause: HangupCause
+  sip_code: number | null
+  /** Default: who asked for the end, the far end when nobody did. */
+  by?: NonNullable<CallRow['hangup_by']>
+}
+
+export async function complete(tx: CallTx, row: CallRow, end: End): Promise<Effect[]> {
   if (!isLive(row.status)) return []
+  for (const key of timerKeys(row.id)) await tx.cancelTimer(key)
+  // Before the call's own end: that is its last event.
+  const running = await actions.system.find(tx, { call_id: row.id, status: 'running' })
+  for (const action of running) await finishAction(tx, action, { outcome: 'canceled' })
   const now = stamp(tx.now())
   const done = await move(tx, row, 'completed', {
     tm_hangup: now,
-    hangup_by: row.hangup_by ?? 'remote',
+    hangup_by: end.by ?? row.hangup_by ?? 'remote',
     hangup_cause: end.cause,
     hangup_sip_code: end.sip_code,
-    duration: row.tm_answer ? Math.ceil(secondsBetween(row.tm_answer, now)) : 0,
+    duration: durationOf(row.tm_answer, now),
     hold: false,
     mute_direction: null,
     recording_id: null,
     bridge_id: null,
   })
-  for (const key of timerKeys(row.id)) await tx.cancelTimer(key)
-  const running = await actions.system.find(tx, { call_id: row.id, status: 'running' })
-  for (const action of running) await finishAction(tx, action, { outcome: 'canceled' })
+  if (row.recording_ids.length > 0)
+    await tx.setTimer('recordings', { key: `recordings:${row.id}`, at: after(tx.now(), recordingGrace_s), payload: { call_id: row.id } })
   const chained = await calls.system.find(tx, { master_call_id: row.id })
   const effects: Effect[] = chained
     .filter(leg => isLive(leg.status))
-    .map(leg => ({ type: 'end', call_id: leg.id, cause: 'originator_cancel' }))
+    .map(leg => ({ type: 'end', call_id: leg.id, cause: leg.tm_answer ? 'normal_clearing' : 'originator_cancel' }))
   return done.groupcall_id ? [...effects, ...(await groupLegEnded(tx, done))] : effects
 }
 

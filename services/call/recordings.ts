@@ -3,12 +3,12 @@ import { isAppError, stamp } from '@voipbin/kernel'
 import type { OnChannel } from './bridges.ts'
 import { change, tolerant } from './effects.ts'
 import { type Ctx, lockCall } from './lifecycle.ts'
-import { isLive } from './rules.ts'
+import { durationOf, isLive } from './rules.ts'
 import { type CallRow, calls, type RecordingRow, recordings } from './schema.ts'
 
-type Options = Partial<CallRecordingStart> & { activeflow_id?: string | null }
+type Options = Partial<CallRecordingStart> & { id?: string; activeflow_id?: string | null }
 
-/** Starts recording a call. Throws CALL_RECORDING_ACTIVE when one runs already. */
+/** Starts recording a call; the same id again answers the one that is there. Throws CALL_RECORDING_ACTIVE when another one runs already. */
 export async function startRecording(ctx: Ctx, call: OnChannel, options: Options): Promise<RecordingRow> {
   const {
     format = 'wav',
@@ -20,9 +20,11 @@ export async function startRecording(ctx: Ctx, call: OnChannel, options: Options
   } = options
   const recording = await ctx.tx(async tx => {
     const row = await lockCall(tx, call.id)
+    const known = options.id && (await recordings.get({ db: tx.db, customer_id: tx.customer_id }, options.id))
+    if (known) return known
     if (!row || !isLive(row.status)) throw ctx.error('CALL_NOT_ACTIVE')
     if (row.recording_id) throw ctx.error('CALL_RECORDING_ACTIVE')
-    const id = tx.newId()
+    const id = options.id ?? tx.newId()
     const values = {
       reference_type: 'call' as const,
       reference_id: row.id,
@@ -86,6 +88,16 @@ export async function recordingOver(ctx: Ctx, name: string, end: { duration: num
     await tx.emit('recording.finished', over)
   })
   if (found.call_id) await freeCall(mine, found.call_id, found.id)
+}
+
+/** Recordings of a call that is over whose end nobody reported: their file is fetched all the same when it is there. */
+export async function finishRecordings(ctx: Ctx, call_id: string): Promise<void> {
+  const left = await recordings.system.find({ db: ctx.db }, { call_id, status: ['recording', 'stopping'] })
+  const over = (await calls.system.get({ db: ctx.db }, call_id))?.tm_hangup ?? stamp(ctx.now())
+  for (const { recording_name, tm_start } of left) {
+    ctx.log.warn('recording ended unseen', { call_id, recording_name })
+    await recordingOver(ctx, recording_name, { duration: durationOf(tm_start, over) })
+  }
 }
 
 async function store(ctx: Ctx, row: RecordingRow) {

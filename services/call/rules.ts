@@ -16,6 +16,8 @@ const next: Record<CallStatus, readonly CallStatus[]> = {
 export const canMove = (from: CallStatus, to: CallStatus): boolean => next[from].includes(to)
 export const isLive = (status: CallStatus): boolean => status !== 'completed'
 export const isTalking = (status: CallStatus): boolean => status === 'active'
+/** Neither answered nor on the way out. */
+export const isWaiting = (status: CallStatus): boolean => status === 'initiating' || status === 'ringing'
 
 /** SIP final responses that mean something else than "the far end refused" (RFC 3261 §21, RFC 3398 §8.2.6.1). */
 const causeOfSip: Record<number, HangupCause> = {
@@ -68,6 +70,6 @@ export function mayFailOver(end: { sip_code: number | null; q850: number | null 
   return [27, 34, 38, 41, 42, 44, 47].includes(end.q850 ?? 0)
 }
 
-/** Whole seconds between two RFC 3339 times, never negative. */
-export const secondsBetween = (from: string | null, to: string | null): number =>
-  from && to ? Math.max(0, Math.round((Date.parse(to) - Date.parse(from)) / 1000)) : 0
+/** How long an answered call lasted: every started second counts, and the first has started. 0 for one that was not answered. */
+export const durationOf = (tm_answer: string | null, tm_hangup: string): number =>
+  tm_answer ? Math.max(1, Math.ceil((Date.parse(tm_hangup) - Date.parse(tm_answer)) / 1000)) : 0

@@ -1,6 +1,7 @@
 import type { Action, ActionResult, Address, Call, DialRoute, Groupcall, Recording } from '@voipbin/generated/schemas'
 import { owned, ownedIndexes, repo, utc } from '@voipbin/kernel'
 import { boolean, index, int, json, mysqlTable, uniqueIndex, varchar } from 'drizzle-orm/mysql-core'
+import type { RunPlan } from './runs.ts'
 
 const uuid = () => varchar({ length: 36 })
 const owner = { owner_type: varchar({ length: 16 }).$type<Call['owner_type']>().notNull(), owner_id: uuid().notNull() }
@@ -55,11 +56,15 @@ export const callTable = mysqlTable(
     index('call_calls_destination').on(t.customer_id, t.destination_target),
     index('call_calls_activeflow').on(t.activeflow_id),
     index('call_calls_groupcall').on(t.groupcall_id),
+    index('call_calls_master').on(t.master_call_id),
     index('call_calls_asterisk').on(t.asterisk_id, t.status),
   ],
 )
 /** One destination with everything its call needs. */
 export interface Leg {
+  /** Id of the call to be, when somebody has to know it before. */
+  id?: string
+  activeflow_id?: string | null
   destination: Address
   dial_uri: string
   dialroutes: DialRoute[]
@@ -84,10 +89,16 @@ export const groupcallTable = mysqlTable(
     pending: json().$type<Leg[]>().notNull(),
     dial_timeout: int().notNull(),
     relay_reason: boolean().notNull().default(false),
+    /** What runs on the calls of `pending`. Not part of the contract. */
+    plan: json().$type<RunPlan>(),
     /** The action `connect` of a flow that waits for the outcome. Not part of the contract. */
     action_run_id: uuid(),
   },
-  t => [...ownedIndexes('call_groupcalls', t), index('call_groupcalls_master').on(t.master_call_id)],
+  t => [
+    ...ownedIndexes('call_groupcalls', t),
+    index('call_groupcalls_master').on(t.master_call_id),
+    index('call_groupcalls_action').on(t.action_run_id),
+  ],
 )
 export type GroupcallRow = typeof groupcallTable.$inferSelect
 export const groupcalls = repo(groupcallTable, { resource: 'groupcall', ttl_s: 300 })

@@ -1,35 +1,8 @@
 import type { AuditAction, Audit as Shown } from '@voipbin/generated/schemas'
 import { type Audit, audits, type Context, isUuid } from '@voipbin/kernel'
-import { and, eq, type SQL, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 
-/** Fields whose change by an update is a rotation. */
-const rotated = ['token_hash', 'webhook_secret', 'secret']
-
-const event = sql`JSON_UNQUOTE(JSON_EXTRACT(${audits.new}, '$.event'))`
-const hasRotated = sql`COALESCE(JSON_CONTAINS_PATH(${audits.new}, 'one', ${sql.raw(rotated.map(name => `'$.${name}'`).join(', '))}), 0) = 1`
-const is = (action: Audit['action'], ...more: SQL[]) => and(eq(audits.action, action), ...more) as SQL
-
-/** Contract action -> the rows that mean it. What a row is about more exactly stands in `new.event`. */
-export const rowsOf: Record<AuditAction, SQL> = {
-  create: is('create'),
-  update: is('update', sql`NOT ${hasRotated}`),
-  rotate: is('update', hasRotated),
-  delete: is('delete'),
-  login: is('login', sql`COALESCE(${event}, '') <> 'session_refreshed'`),
-  refresh: is('login', sql`${event} = 'session_refreshed'`),
-  logout: is('logout'),
-  refuse: is('refused', sql`COALESCE(${event}, '') <> 'act_for'`),
-  act_for: is('refused', sql`${event} = 'act_for'`),
-}
-
-/** The same mapping for a row at hand. */
-export function actionOf({ action, new: now }: Pick<Audit, 'action' | 'new'>): AuditAction {
-  if (action === 'update') return rotated.some(name => Object.hasOwn(now ?? {}, name)) ? 'rotate' : 'update'
-  if (action === 'login') return now?.event === 'session_refreshed' ? 'refresh' : 'login'
-  if (action === 'refused') return now?.event === 'act_for' ? 'act_for' : 'refuse'
-  return action
-}
-
+/** What an action is called where its row says nothing more exact. */
 const names: Record<AuditAction, string> = {
   create: 'resource_created',
   update: 'resource_updated',
@@ -44,20 +17,19 @@ const names: Record<AuditAction, string> = {
 
 /** An audit row in the form of the contract. */
 export function shownAudit(row: Audit): Shown {
-  const action = actionOf(row)
   const { event: event_type, ...facts } = row.new ?? {}
   const byAgent = row.actor_type === 'agent' || row.actor_type === 'super_admin'
   return {
     id: row.id,
     customer_id: row.customer_id,
     timestamp: `${row.tm_create.slice(0, 23)}Z`,
-    event_type: typeof event_type === 'string' ? event_type : names[action],
+    event_type: typeof event_type === 'string' ? event_type : names[row.action],
     actor_type: row.actor_type,
     actor_id: row.actor_id,
     agent_id: byAgent && isUuid(row.actor_id) ? row.actor_id : null,
     resource_type: row.resource_type,
     resource_id: row.resource_id,
-    action,
+    action: row.action,
     source_ip: (row.address ?? '').slice(0, 45),
     user_agent: row.user_agent ?? '',
     request_id: row.request_id,
@@ -67,7 +39,8 @@ export function shownAudit(row: Audit): Shown {
 }
 
 function detailsOf({ action, old, new: now }: Audit, facts: Record<string, unknown>): Record<string, unknown> {
-  if (action === 'create' || action === 'update' || action === 'delete') return { ...(old && { old }), ...(now && { new: now }) }
+  if (action === 'create' || action === 'update' || action === 'rotate' || action === 'delete')
+    return { ...(old && { old }), ...(now && { new: now }) }
   return facts
 }
 

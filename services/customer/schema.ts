@@ -29,7 +29,7 @@ export const customerTable = mysqlTable(
   ],
 )
 export type CustomerRow = typeof customerTable.$inferSelect
-export const customers = repo(customerTable, { resource: 'customer', ttl_s: 300 })
+export const customers = repo(customerTable, { resource: 'customer', ttl_s: 300, rotated: ['webhook_secret'] })
 
 export const accesskeyTable = mysqlTable(
   'customer_accesskeys',
@@ -55,4 +55,4 @@ export const accesskeyTable = mysqlTable(
   ],
 )
 export type AccesskeyRow = typeof accesskeyTable.$inferSelect
-export const accesskeys = repo(accesskeyTable, { resource: 'accesskey', ttl_s: 300 })
+export const accesskeys = repo(accesskeyTable, { resource: 'accesskey', ttl_s: 300, rotated: ['token_hash'] })

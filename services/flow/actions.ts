@@ -28,17 +28,30 @@ export interface Refusal {
 }
 
 /** Gives every action an id. */
-export const withIds = (actions: readonly Action[], newId: () => string): StoredAction[] => actions.map(action => ({ ...action, id: action.id ?? newId() }))
+export const withIds = (actions: readonly Action[], newId: () => string): StoredAction[] =>
+  actions.map(action => ({ ...action, id: action.id ?? newId() }))
 
 /** Checks what the schema of one action cannot: ids that are unique, jumps that lead somewhere, addresses that can be dialled. */
 export function refusalOf(actions: readonly StoredAction[]): Refusal | undefined {
   const doubles = duplicates(actions)
   if (doubles.length > 0) return { reason: 'ACTION_ID_DUPLICATE', details: doubles }
   const ids = new Set(actions.map(action => action.id))
-  const astray = actions.flatMap((action, index) => jumpsOf(action).filter(jump => !ids.has(jump.target)).map(jump => `/actions/${index}${jump.pointer}`))
-  if (astray.length > 0) return { reason: 'ACTION_TARGET_UNKNOWN', details: astray.map(field => ({ field, rule: 'action_id', expected: 'the id of an action of this flow' })) }
+  const astray = actions.flatMap((action, index) =>
+    jumpsOf(action)
+      .filter(jump => !ids.has(jump.target))
+      .map(jump => `/actions/${index}${jump.pointer}`),
+  )
+  if (astray.length > 0)
+    return {
+      reason: 'ACTION_TARGET_UNKNOWN',
+      details: astray.map(field => ({ field, rule: 'action_id', expected: 'the id of an action of this flow' })),
+    }
   const addresses = actions.flatMap((action, index) => conferencesOf(action).map(pointer => `/actions/${index}${pointer}`))
-  if (addresses.length > 0) return { reason: 'ADDRESS_TYPE_REFUSED', details: addresses.map(field => ({ field, rule: 'enum', expected: 'tel, sip, extension or agent' })) }
+  if (addresses.length > 0)
+    return {
+      reason: 'ADDRESS_TYPE_REFUSED',
+      details: addresses.map(field => ({ field, rule: 'enum', expected: 'tel, sip, extension or agent' })),
+    }
   return undefined
 }
 
@@ -82,6 +95,7 @@ function conferencesOf(action: Action): string[] {
 export function variablesOf(type: ActionType, result: ActionResult): Record<string, string> {
   if (type === 'digits_receive') return { 'voipbin.call.digits': result.digits ?? '' }
   if (type === 'recording_start' && result.recording_id) return { 'voipbin.recording.id': result.recording_id }
-  if (type === 'connect') return { 'voipbin.connect.call_id': result.connected_call_id ?? '', 'voipbin.connect.hangup_cause': result.hangup_cause ?? '' }
+  if (type === 'connect')
+    return { 'voipbin.connect.call_id': result.connected_call_id ?? '', 'voipbin.connect.hangup_cause': result.hangup_cause ?? '' }
   return {}
 }

@@ -71,7 +71,15 @@ const carriers: { [T in Effect['type']]: (ctx: Ctx, effect: Extract<Effect, { ty
   webhook: async (ctx, { id, action_run_id, action }) => {
     if (action.type !== 'webhook_send') return { result: failed(`${action.type} is no webhook`) }
     const { uri, method, data_type, data, sync } = action.option
-    const { status_code, body } = await ctx.call('sendActiveflowWebhook', { activeflow_id: id, action_run_id, uri, method, data_type, data, sync })
+    const { status_code, body } = await ctx.call('sendActiveflowWebhook', {
+      activeflow_id: id,
+      action_run_id,
+      uri,
+      method,
+      data_type,
+      data,
+      sync,
+    })
     if (!sync) return { result: { outcome: 'ok' } }
     const variables = { 'voipbin.webhook.status_code': status_code === null ? '' : String(status_code), 'voipbin.webhook.body': body }
     if (status_code === null) return { result: failed('no answer came'), variables }
@@ -82,4 +90,5 @@ const carriers: { [T in Effect['type']]: (ctx: Ctx, effect: Extract<Effect, { ty
     return undefined
   },
 }
-const carryOut = (ctx: Ctx, effect: Effect): Promise<Outcome | undefined> => (carriers[effect.type] as (ctx: Ctx, effect: Effect) => Promise<Outcome | undefined>)(ctx, effect)
+const carryOut = (ctx: Ctx, effect: Effect): Promise<Outcome | undefined> =>
+  (carriers[effect.type] as (ctx: Ctx, effect: Effect) => Promise<Outcome | undefined>)(ctx, effect)

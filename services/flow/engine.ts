@@ -1,6 +1,6 @@
 import type { Action, ActionResult, ActiveflowEndReason, ExecutedAction } from '@voipbin/generated/schemas'
 import { executorOf, type StoredAction } from './actions.ts'
-import { FilledTooLarge, substitute, type Variables, valueOf } from './variables.ts'
+import { FilledTooLarge, readVariable, substitute, type Variables } from './variables.ts'
 
 /** A run is ended by force after so many actions. */
 export const maxExecuted = 1_000
@@ -79,7 +79,7 @@ function after(actions: readonly StoredAction[], action: StoredAction, { loops, 
   if (action.type === 'hangup') return undefined
   if (action.type === 'branch') {
     const { variable, target_ids, default_target_id } = action.option
-    const value = valueOf(variables, variable)
+    const value = readVariable(variables, variable)
     const target = Object.hasOwn(target_ids, value) ? target_ids[value] : default_target_id
     if (target) return find(actions, target)
   }

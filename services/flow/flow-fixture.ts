@@ -1,7 +1,7 @@
 import { callContract } from '@voipbin/generated/rpc/call'
 import type { Calls } from '@voipbin/generated/rpc/calls'
 import { webhookContract } from '@voipbin/generated/rpc/webhook'
-import type { Action, ActionResult, CallActionStarted } from '@voipbin/generated/schemas'
+import type { Action, ActionResult, Activeflow, CallActionStarted } from '@voipbin/generated/schemas'
 import type { Context, In, Out, Service } from '@voipbin/kernel'
 import { standIn } from '../test-app.ts'
 
@@ -21,6 +21,13 @@ export class FakeCalls {
   failures = 0
   /** Ends actions that would wait. */
   instantly: ((started: Started) => ActionResult | undefined) | undefined
+
+  reset(): void {
+    this.started.clear()
+    this.hungup.length = 0
+    this.failures = 0
+    this.instantly = undefined
+  }
 
   get service(): Service {
     return standIn<'runCallAction' | 'getCall' | 'hangupCall'>(callContract, {
@@ -46,7 +53,9 @@ export class FakeCalls {
     if (this.over.has(id)) return { done: true, result: { outcome: 'skipped', detail: 'the call is over' } }
     const result = this.instantly?.(started)
     if (result) return { done: true, result }
-    return ['talk', 'play', 'connect', 'digits_receive'].includes(started.action.type) ? { done: false, result: null } : { done: true, result: { outcome: 'ok' } }
+    return ['talk', 'play', 'connect', 'digits_receive'].includes(started.action.type)
+      ? { done: false, result: null }
+      : { done: true, result: { outcome: 'ok' } }
   }
 }
 
@@ -63,3 +72,15 @@ export class FakeWebhooks {
     })
   }
 }
+
+export const answer: Action = { type: 'answer', option: {} }
+export const talk = (text = 'hello'): Action => ({ type: 'talk', option: { text, language: 'en-US' } })
+export const hook = (sync: boolean, data = ''): Action => ({
+  type: 'webhook_send',
+  option: { uri: 'https://example.com/', method: 'POST', data_type: 'application/json', data, sync },
+})
+export const digits: Action = { type: 'digits_receive', option: { duration: 1000, length: 1, key: '' } }
+export const hangup: Action = { type: 'hangup', option: { reason: 'normal_clearing' } }
+
+/** What a run has done, one word each for action and outcome. */
+export const trace = (run: Activeflow) => run.executed_actions.map(({ type, result }) => `${type} ${result?.outcome ?? 'runs'}`)

@@ -70,7 +70,10 @@ test('a run continues where it stood, whenever its process is killed, and nothin
     { type: 'answer', option: {} },
     { ...talk('round ${voipbin.call.digits}'), id: top },
     { type: 'digits_receive', option: { duration: 1000, length: 1, key: '' } },
-    { type: 'webhook_send', option: { uri: 'https://example.com/', method: 'POST', data_type: 'text/plain', data: '${voipbin.call.digits}', sync: true } },
+    {
+      type: 'webhook_send',
+      option: { uri: 'https://example.com/', method: 'POST', data_type: 'text/plain', data: '${voipbin.call.digits}', sync: true },
+    },
     { type: 'sleep', option: { duration: 50 } },
     { type: 'goto', option: { target_id: top, loop_count: 3 } },
     { type: 'recording_start', option: { format: 'wav', end_of_silence: 0, end_of_key: 'none', duration: 0, beep_start: false } },
@@ -85,12 +88,22 @@ test('a run continues where it stood, whenever its process is killed, and nothin
   let rounds = 0
   const end = async ({ activeflow_id, action_run_id, action }: Started) => {
     const result = action.type === 'digits_receive' ? { outcome: 'ok', digits: String(++rounds) } : { outcome: 'ok' }
-    await app.publish('call', { event_type: 'call.action_finished', resource_id: call_id, customer_id: mine.customer_id, data: { call_id, activeflow_id, action_run_id, result } })
+    await app.publish('call', {
+      event_type: 'call.action_finished',
+      resource_id: call_id,
+      customer_id: mine.customer_id,
+      data: { call_id, activeflow_id, action_run_id, result },
+    })
   }
   let over = false
   const playing = (async () => {
     while (!over) {
-      const started = await until(() => over || [...call.started.values()].find(one => ['talk', 'digits_receive'].includes(one.action.type) && !told.has(one.action_run_id)), { timeout_ms: 60_000 })
+      const started = await until(
+        () =>
+          over ||
+          [...call.started.values()].find(one => ['talk', 'digits_receive'].includes(one.action.type) && !told.has(one.action_run_id)),
+        { timeout_ms: 60_000 },
+      )
       if (started === true) return
       told.add(started.action_run_id)
       await end(started)
@@ -99,8 +112,17 @@ test('a run continues where it stood, whenever its process is killed, and nothin
 
   const faults = points.flatMap(point => [`${point}:1`, `${point}:2`, `${point}:4`])
   const living = lives(faults, () => over)
-  const run = await insist({ actions, reference_type: 'call', reference_id: call_id, start_on_answer: false, variables: {}, webhook_uri: null, webhook_method: 'POST' })
-  const stored = async () => (await app.query<Record<string, string>>('SELECT status, end_reason, executed_actions FROM flow_activeflows WHERE id = ?', [run.id]))[0]
+  const run = await insist({
+    actions,
+    reference_type: 'call',
+    reference_id: call_id,
+    start_on_answer: false,
+    variables: {},
+    webhook_uri: null,
+    webhook_method: 'POST',
+  })
+  const stored = async () =>
+    (await app.query<Record<string, string>>('SELECT status, end_reason, executed_actions FROM flow_activeflows WHERE id = ?', [run.id]))[0]
   await until(async () => (await stored())?.status === 'ended', { timeout_ms: 90_000, what: 'the end of the run' })
   await until(() => app.events.some(event => event.event_type === 'activeflow.ended'), { timeout_ms: 30_000 })
   over = true
@@ -111,7 +133,9 @@ test('a run continues where it stood, whenever its process is killed, and nothin
   expect(end_reason).toBe('completed')
   expect(trace.map(({ type, result }) => `${type} ${result?.outcome}`)).toEqual(expected.map(type => `${type} ok`))
   // Each execution has one id, however often it was asked for.
-  expect([...call.started.values()].map(({ action }) => action.type)).toEqual(expected.filter(type => !['webhook_send', 'sleep', 'goto'].includes(type)))
+  expect([...call.started.values()].map(({ action }) => action.type)).toEqual(
+    expected.filter(type => !['webhook_send', 'sleep', 'goto'].includes(type)),
+  )
   expect([...new Map(hooks.sent.map(sent => [sent.action_run_id, sent.data])).values()]).toEqual(['1', '2', '3', '4'])
   const events = app.events.filter((event, index, all) => all.findIndex(other => other.event_id === event.event_id) === index)
   expect(events.filter(event => event.event_type === 'activeflow.created')).toHaveLength(1)

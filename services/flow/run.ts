@@ -1,5 +1,5 @@
-import type { FlowEvents } from '@voipbin/generated/rpc/flow'
 import type { Calls } from '@voipbin/generated/rpc/calls'
+import type { FlowEvents } from '@voipbin/generated/rpc/flow'
 import type { ActionResult, ActiveflowEndReason, ActiveflowReferenceType, WebhookMethod } from '@voipbin/generated/schemas'
 import { type Context, recordAudit, stamp, type Tx } from '@voipbin/kernel'
 import { eq } from 'drizzle-orm'
@@ -37,7 +37,12 @@ const timerKey = (id: string): string => `run:${id}`
 /** Makes a run. It begins as soon as this has committed, unless it waits for the answer of its call. */
 export async function insertRun(tx: FlowTx, { actions, ...run }: NewRun): Promise<ActiveflowRow> {
   const id = tx.newId()
-  const own = { 'voipbin.activeflow.id': id, 'voipbin.activeflow.reference_type': run.reference_type, 'voipbin.activeflow.reference_id': run.reference_id ?? '', 'voipbin.activeflow.flow_id': run.flow_id ?? '' }
+  const own = {
+    'voipbin.activeflow.id': id,
+    'voipbin.activeflow.reference_type': run.reference_type,
+    'voipbin.activeflow.reference_id': run.reference_id ?? '',
+    'voipbin.activeflow.flow_id': run.flow_id ?? '',
+  }
   const row = await activeflows.insert(tx, {
     ...run,
     id,
@@ -68,7 +73,11 @@ export async function begin(tx: FlowTx, id: string): Promise<Effect | undefined>
 }
 
 /** Writes the outcome of an action under way and goes on. An outcome nobody waits for (any more) changes nothing. */
-export async function settle(tx: FlowTx, id: string, done: { action_run_id: string; result: ActionResult; variables?: Variables; call_over?: boolean }): Promise<Effect | undefined> {
+export async function settle(
+  tx: FlowTx,
+  id: string,
+  done: { action_run_id: string; result: ActionResult; variables?: Variables; call_over?: boolean },
+): Promise<Effect | undefined> {
   const row = await lockRun(tx, id)
   if (!row || row.status === 'ended' || row.current_action_run_id !== done.action_run_id || !row.current_action?.id) return undefined
   const { id: from, type } = row.current_action

@@ -3,7 +3,7 @@ import { owned, ownedIndexes, repo, systemTables, utc } from '@voipbin/kernel'
 import { boolean, index, int, json, mysqlTable, text, uniqueIndex, varchar } from 'drizzle-orm/mysql-core'
 import type { StoredAction } from './actions.ts'
 
-export const { outbox, inbox, sequences, timers, leases } = systemTables('flow')
+export const { outbox, inbox, sequences, timers } = systemTables('flow')
 
 const uuid = () => varchar({ length: 36 })
 

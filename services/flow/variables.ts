@@ -18,7 +18,7 @@ export function substitute<T>(value: T, variables: Variables): T {
   return walk(value, { variables, left: maxFilled }) as T
 }
 
-export const valueOf = (variables: Variables, name: string): string => (Object.hasOwn(variables, name) ? (variables[name] ?? '') : '')
+export const readVariable = (variables: Variables, name: string): string => (Object.hasOwn(variables, name) ? (variables[name] ?? '') : '')
 
 interface Fill {
   readonly variables: Variables
@@ -26,9 +26,10 @@ interface Fill {
 }
 
 function walk(value: unknown, fill: Fill): unknown {
-  if (typeof value === 'string') return value.replace(reference, (_, name: string) => take(fill, valueOf(fill.variables, name.trim())))
+  if (typeof value === 'string') return value.replace(reference, (_, name: string) => take(fill, readVariable(fill.variables, name.trim())))
   if (Array.isArray(value)) return value.map(item => walk(item, fill))
-  if (value !== null && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, fill)]))
+  if (value !== null && typeof value === 'object')
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item, fill)]))
   return value
 }
 

@@ -1,6 +1,6 @@
 import type { NumberContext } from '@voipbin/generated/rpc/number'
 import type { AvailableNumber, AvailableNumberList } from '@voipbin/generated/schemas'
-import { pageToken, parsePageToken, type Tx } from '@voipbin/kernel'
+import { isLive, pageToken, parsePageToken, type Tx } from '@voipbin/kernel'
 import { and, asc, eq, gt, inArray, isNull, like } from 'drizzle-orm'
 import { virtualNumber } from './rules.ts'
 import { numberTable, type StockRow, stockTable } from './schema.ts'
@@ -18,7 +18,7 @@ export const available = ({ number, country, region, features }: NewStock): Avai
 
 /** Which of these numbers somebody has. */
 async function taken(ctx: Reader, wanted: readonly string[]): Promise<Set<string>> {
-  const live = and(inArray(numberTable.number, [...wanted]), isNull(numberTable.tm_delete))
+  const live = and(inArray(numberTable.number, [...wanted]), isLive(numberTable))
   const rows = await ctx.db.select({ number: numberTable.number }).from(numberTable).where(live)
   return new Set(rows.map(row => row.number))
 }
@@ -57,7 +57,9 @@ export async function freeVirtual(ctx: Reader, count: number, prefix: string | u
   const drawn = new Set(Array.from({ length: count }, () => virtualNumber(prefix)).filter(number => number !== undefined))
   if (drawn.size === 0) return []
   const gone = await taken(ctx, [...drawn])
-  return [...drawn].filter(number => !gone.has(number)).map(number => ({ number, type: 'virtual', country: '', region: '', features: ['voice'] }))
+  return [...drawn]
+    .filter(number => !gone.has(number))
+    .map(number => ({ number, type: 'virtual', country: '', region: '', features: ['voice'] }))
 }
 
 /** Adds what is neither in the stock nor taken; answers that. */

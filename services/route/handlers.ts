@@ -1,8 +1,10 @@
-import type { RouteContext, RouteHandlers } from '@voipbin/generated/rpc/route'
-import { isDuplicate, type Tx } from '@voipbin/kernel'
+import type { RouteContext, RouteEvents, RouteHandlers } from '@voipbin/generated/rpc/route'
+import { type AppError, isDuplicate, type Tx } from '@voipbin/kernel'
 import { and, eq, inArray, or } from 'drizzle-orm'
 import { dialRoutes, network, refusedHeader, targetsOf } from './rules.ts'
 import { addressTable, type ProviderRow, providers, type RouteRow, routes, routeTable } from './schema.ts'
+
+type RouteTx = Tx<RouteEvents>
 
 export const handlers: RouteHandlers = {
   listProviders: (ctx, { page_size, page_token, ...where }) => providers.list(ctx, { page_size, page_token, where }),
@@ -27,30 +29,40 @@ export const handlers: RouteHandlers = {
   },
   deleteProvider: (ctx, { id }) =>
     ctx.tx(async tx => {
+      // Locked by its removal: no route to it can be made meanwhile.
+      const row = await providers.system.remove(tx, id)
       const [used] = await routes.system.find(tx, { provider_id: id }, { limit: 1 })
       if (used) throw ctx.error('PROVIDER_IN_USE')
-      const row = await providers.system.remove(tx, id)
       await tx.db.delete(addressTable).where(eq(addressTable.provider_id, id))
       await tx.emit('provider.deleted', row)
       return row
     }),
   listRoutes: (ctx, { page_size, page_token, ...where }) => routes.system.list(ctx, { page_size, page_token, where }),
-  createRoute: async (ctx, { customer_id, ...input }) => {
-    const scope = customer_id ? 'customer' : 'default'
-    const values = { ...input, customer_id: customer_id ?? ctx.customer_id, scope } as const
-    await providers.require(ctx, input.provider_id)
-    return claiming(ctx, tx => routes.system.insert(tx, { ...values, claim: claimOf(values) }), 'route.created')
+  createRoute: (ctx, { customer_id, ...input }) => {
+    const values = { ...input, customer_id: customer_id ?? ctx.customer_id, scope: customer_id ? 'customer' : 'default' } as const
+    return unlessExists(ctx, () =>
+      ctx.tx(async tx => {
+        await lockProvider(tx, ctx, input.provider_id)
+        const row = await routes.system.insert(tx, values)
+        await tx.emit('route.created', row)
+        return row
+      }),
+    )
   },
-  getRoute: async (ctx, { id }) => (await routes.system.get(ctx, id)) ?? missing(ctx),
-  updateRoute: async (ctx, { id, ...patch }) => {
-    if (patch.provider_id) await providers.require(ctx, patch.provider_id)
-    const work = async (tx: Tx) => {
-      const [row] = await routes.system.find(tx, { id }, { limit: 1, forUpdate: true })
-      if (!row) return missing(ctx)
-      return routes.system.update(tx, row, { ...patch, claim: claimOf({ ...row, ...patch }) })
-    }
-    return claiming(ctx, work, 'route.updated')
+  getRoute: async (ctx, { id }) => {
+    const row = await routes.system.get(ctx, id)
+    if (!row) throw ctx.error('ROUTE_NOT_FOUND')
+    return row
   },
+  updateRoute: (ctx, { id, ...patch }) =>
+    unlessExists(ctx, () =>
+      ctx.tx(async tx => {
+        if (patch.provider_id) await lockProvider(tx, ctx, patch.provider_id)
+        const row = await routes.system.update(tx, id, patch)
+        await tx.emit('route.updated', row)
+        return row
+      }),
+    ),
   deleteRoute: (ctx, { id }) => ctx.tx(tx => removeRoute(tx, id)),
 
   listDialRoutes: async (ctx, { target, customer_id }) => {
@@ -66,16 +78,22 @@ export const handlers: RouteHandlers = {
 }
 
 async function enabled(ctx: RouteContext, fitting: readonly RouteRow[]): Promise<Map<string, ProviderRow>> {
-  const ids = [...new Set(fitting.map(route => route.provider_id))]
-  const rows = await Promise.all(ids.map(id => providers.system.get(ctx, id)))
-  return new Map(rows.filter(row => row?.status === 'enabled').map(row => [(row as ProviderRow).id, row as ProviderRow]))
+  const id = [...new Set(fitting.map(route => route.provider_id))]
+  const rows = id.length > 0 ? await providers.system.find(ctx, { id, status: 'enabled' }) : []
+  return new Map(rows.map(row => [row.id, row]))
 }
 
-const missing = (ctx: { error: RouteContext['error'] }): never => {
-  throw ctx.error('ROUTE_NOT_FOUND')
+/** The carrier stays until the transaction ends. */
+async function lockProvider(tx: RouteTx, ctx: { error(reason: 'PROVIDER_NOT_FOUND'): AppError }, id: string): Promise<void> {
+  const [row] = await providers.system.find(tx, { id }, { limit: 1, forUpdate: true })
+  if (!row) throw ctx.error('PROVIDER_NOT_FOUND')
 }
 
-function requireHeaders(ctx: { error: RouteContext['error'] }, headers: Readonly<Record<string, string>> = {}): void {
+type RefuseHeader = {
+  error(reason: 'PROVIDER_HEADER_REFUSED', data: { details: { field: string; rule: string; expected: string }[] }): AppError
+}
+
+function requireHeaders(ctx: RefuseHeader, headers: Readonly<Record<string, string>> = {}): void {
   const name = refusedHeader(headers)
   if (name === undefined) return
   const details = [{ field: `/tech_headers/${name}`, rule: 'header', expected: 'a header that neither SIP nor the platform writes itself' }]
@@ -83,36 +101,24 @@ function requireHeaders(ctx: { error: RouteContext['error'] }, headers: Readonly
 }
 
 /** What the edge lets in follows the carrier, in the same transaction. */
-async function writeAddresses(tx: Tx, row: ProviderRow): Promise<void> {
+async function writeAddresses(tx: RouteTx, row: ProviderRow): Promise<void> {
   await tx.db.delete(addressTable).where(eq(addressTable.provider_id, row.id))
   if (row.status !== 'enabled' || row.allowed_ips.length === 0) return
   const nets = new Map(row.allowed_ips.map(network).map(net => [`${net.ip_addr}/${net.mask}`, net]))
   await tx.db.insert(addressTable).values([...nets.values()].map(net => ({ provider_id: row.id, ...net })))
 }
 
-const claimOf = (route: { customer_id: string; target: string; provider_id: string }): string =>
-  `${route.customer_id} ${route.target} ${route.provider_id}`
-
-async function claiming(
-  ctx: RouteContext,
-  work: (tx: Tx) => Promise<RouteRow>,
-  event: 'route.created' | 'route.updated',
-): Promise<RouteRow> {
+async function unlessExists(ctx: { error(reason: 'ROUTE_EXISTS'): AppError }, work: () => Promise<RouteRow>): Promise<RouteRow> {
   try {
-    return await ctx.tx(async tx => {
-      const row = await work(tx)
-      await tx.emit(event, row)
-      return row
-    })
+    return await work()
   } catch (error) {
     if (isDuplicate(error)) throw ctx.error('ROUTE_EXISTS')
     throw error
   }
 }
 
-export async function removeRoute(tx: Tx, target: RouteRow | string): Promise<RouteRow> {
+export async function removeRoute(tx: RouteTx, target: RouteRow | string): Promise<RouteRow> {
   const row = await routes.system.remove(tx, target)
-  await tx.db.update(routeTable).set({ claim: row.id }).where(eq(routeTable.id, row.id))
   await tx.emit('route.deleted', row)
   return row
 }

@@ -18,7 +18,8 @@ const kept = new Set(
     'authorization',
   ].concat(['proxy-authorization', 'supported', 'require', 'proxy-require', 'allow', 'expires', 'v', 'f', 't', 'i', 'm', 'l', 'c', 'k']),
 )
-const token = /^[A-Za-z0-9.!%*_+`'~-]+$/
+/** As `createChannel` takes them. */
+const token = /^[A-Za-z][A-Za-z0-9-]{0,63}$/
 
 /** The first header a carrier may not be given, if any. */
 export const refusedHeader = (headers: Readonly<Record<string, string>>): string | undefined =>

@@ -47,12 +47,10 @@ export const routeTable = mysqlTable(
     provider_id: varchar({ length: 36 }).notNull(),
     priority: int().notNull(),
     target: varchar({ length: 16 }).notNull(),
-    /** Says the same route a second time only when it is alive: `customer target provider`, the row's id once deleted. */
-    claim: varchar({ length: 100 }).notNull(),
   },
   t => [
     ...ownedIndexes('route_routes', t),
-    unique('route_routes_claim').on(t.claim),
+    unique('route_routes_same').on(t.customer_id, t.scope, t.target, t.provider_id, t.tm_delete),
     index('route_routes_provider').on(t.provider_id),
     index('route_routes_target').on(t.target),
   ],

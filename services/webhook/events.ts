@@ -1,7 +1,7 @@
 import { type PublicEventType, publicEvents } from '@voipbin/generated/events/index'
 import type { WebhookConsumed, WebhookConsumers } from '@voipbin/generated/rpc/webhook'
 import { type Event, isAppError } from '@voipbin/kernel'
-import { type Ctx, defaultSchedule, defaultTimeout, enqueue, type Target } from './queue.ts'
+import { type Ctx, cancelAll, defaultSchedule, defaultTimeout, enqueue, type Target } from './queue.ts'
 import { payload, wants } from './rules.ts'
 import { type WebhookRow, webhooks } from './schema.ts'
 
@@ -57,7 +57,8 @@ async function runTarget(ctx: Ctx, { data, resource_type }: Consumed): Promise<T
   return [{ ...plain, target_type: 'activeflow', activeflow_id: id, uri: run.webhook_uri, method: run.webhook_method }]
 }
 
-async function orNothing<T>(request: Promise<T>): Promise<T | undefined> {
+/** What does not exist (any more) is no fault. */
+export async function orNothing<T>(request: Promise<T>): Promise<T | undefined> {
   try {
     return await request
   } catch (error) {
@@ -68,7 +69,10 @@ async function orNothing<T>(request: Promise<T>): Promise<T | undefined> {
 
 const removeAll = (ctx: Ctx): Promise<void> =>
   ctx.tx(async tx => {
-    for (const row of await webhooks.system.find(tx, { customer_id: ctx.customer_id }, { forUpdate: true })) await webhooks.remove(tx, row)
+    for (const row of await webhooks.system.find(tx, { customer_id: ctx.customer_id }, { forUpdate: true })) {
+      await webhooks.remove(tx, row)
+      await cancelAll(tx, row.id)
+    }
   })
 
 type Heard = Exclude<PublicEventType, 'webhook.ping'>

@@ -4,6 +4,9 @@ import { events } from '@voipbin/generated/events/index'
 export const wants = (filters: readonly string[], event_type: string): boolean =>
   filters.some(filter => filter === '*' || filter === event_type || (filter.endsWith('.*') && event_type.startsWith(filter.slice(0, -1))))
 
+/** The event of a test; sent to one endpoint only, whatever its filters. */
+export const pingType = 'webhook.ping'
+
 const known = new Set(
   Object.entries(events)
     .filter(([, { internal }]) => !internal)

@@ -28,7 +28,8 @@ export const webhookTable = mysqlTable(
   t => ownedIndexes('webhook_webhooks', t),
 )
 export type WebhookRow = typeof webhookTable.$inferSelect
-export const webhooks = repo(webhookTable, { resource: 'webhook', ttl_s: 3_600 })
+/** Not cached: the times of its last attempts change with every delivery. */
+export const webhooks = repo(webhookTable, { resource: 'webhook', ttl_s: 0, rotated: ['secret'] })
 
 export const deliveryTable = mysqlTable(
   'webhook_deliveries',
@@ -57,7 +58,7 @@ export const deliveryTable = mysqlTable(
   },
   t => [
     ...ownedIndexes('webhook_deliveries', t),
-    index('webhook_deliveries_lane').on(t.lane, t.status, t.id),
+    index('webhook_deliveries_lane').on(t.lane, t.status, t.tm_create),
     index('webhook_deliveries_webhook').on(t.webhook_id, t.status),
     index('webhook_deliveries_resource').on(t.customer_id, t.resource_id),
   ],

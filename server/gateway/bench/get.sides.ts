@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { serve as serveHono } from '@hono/node-server'
-import { openBus, openCache, openDb, RedisCache, serve, silentLogger, tokenHash, uuid7 } from '@voipbin/kernel'
+import { openBus, openCache, openDb, RedisCache, serve, silentLogger, tokenHash, uuid7, type Validator } from '@voipbin/kernel'
 import { testDatabase } from '@voipbin/kernel/testing'
 import { Hono } from 'hono'
 import { z } from 'zod'
@@ -133,7 +133,7 @@ const roles: Record<string, () => Promise<void>> = {
     const accesskey = `ak_${randomBytes(16).toString('hex')}`
     const rate_limits = { api: 100_000_000, call_create: 1, login: 1 }
     const id = z.uuid()
-    const method = (methodName: 'GET' | 'POST', route: string, input: z.ZodType) => ({
+    const method = (methodName: 'GET' | 'POST', route: string, input: Validator) => ({
       method: methodName,
       route,
       query: [],

@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
+import { OpenAPIHono } from '@hono/zod-openapi'
 import { type Logger, metrics } from '@voipbin/kernel'
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 import { endConnection } from './body.ts'
 import { asAnswer, fail, httpCode } from './errors.ts'
 import { Exchange, requestIdOf } from './exchange.ts'
@@ -27,14 +28,11 @@ export interface AppOptions {
   log: Logger
 }
 
-/** `/v1.0/calls/{id}` as hono writes it. */
-const honoPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
-
 /** The HTTP side of the gateway: every generated route under one generic handler, documents, pages, probes, and errors for the rest. */
-export function createApp(options: AppOptions): Hono<Env> {
+export function createApp(options: AppOptions): OpenAPIHono<Env> {
   const { routes, responder, files, probes } = options
-  const app = new Hono<Env>({ strict: true })
-  for (const route of routes) app.on(route.method, honoPath(route.path), c => serve(c, route, options))
+  const app = new OpenAPIHono<Env>({ strict: true })
+  for (const route of routes) mount(app, route, c => serve(c, route, options))
 
   const known = routeFinder(routes)
   app.notFound(c => {
@@ -48,7 +46,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     if (file && reading) return sendFile(file, headers, incoming.headers['if-none-match'])
     const methods = probe || file ? ['GET', 'HEAD', 'OPTIONS'] : known(c.req.path)
     if (methods.length > 0 && c.req.method === 'OPTIONS') return responder.options(methods, headers)
-    const error = methods.length > 0 ? fail.methodNotAllowed(methods.join(', ')) : fail.routeNotFound()
+    const error = methods.length > 0 ? fail.methodNotAllowed(methods.join(', ')) : fail.pathNotFound()
     metrics.httpRequests.inc({ operation: 'none', method: knownMethod(c.req.method), status: httpCode(error) })
     return responder.error(error, request_id, refuseBody(incoming, headers))
   })
@@ -58,6 +56,15 @@ export function createApp(options: AppOptions): Hono<Env> {
     return responder.error(error, request_id, responder.headers(request_id, c.env.incoming.headers.origin))
   })
   return app
+}
+
+/**
+ * Puts a route into the registry of @hono/zod-openapi and on the router, without that library's own validators: they validate asynchronously and
+ * cost every request a third (docs/adr/0011). The pipeline validates by the same schemas.
+ */
+function mount(app: OpenAPIHono<Env>, { method, config }: Route, handler: (c: Context<Env>) => Promise<Response>): void {
+  app.openAPIRegistry.registerPath(config)
+  app.on(method, config.getRoutingPath(), handler)
 }
 
 /** Runs one request through the stages and counts it. */
@@ -128,7 +135,7 @@ function routeFinder(routes: readonly Route[]): (path: string) => string[] {
 }
 
 /** The listener for Node's server. What the adapter cannot turn into a request gets the platform's error body, too. */
-export function listenerOf(app: Hono<Env>, responder: Responder): RequestListener {
+export function listenerOf(app: OpenAPIHono<Env>, responder: Responder): RequestListener {
   const listener = getRequestListener((request, env) => app.fetch(request, env as Env['Bindings']), {
     errorHandler: () => {
       const request_id = requestIdOf({ headers: {} } as IncomingMessage)

@@ -1,7 +1,7 @@
 import { events, isPublicEvent, projectEvent } from '@voipbin/generated/events/index'
 import { type Route as Row, resources } from '@voipbin/generated/gateway/index'
-import { toDetails } from '@voipbin/kernel'
-import type { ZodType } from 'zod'
+import { routeConfig } from '@voipbin/generated/gateway/zod-openapi'
+import { toDetails, type Validator } from '@voipbin/kernel'
 import type { HttpMethod, RawInput, Route, Validated } from './route.ts'
 import type { EventView } from './websocket/events.ts'
 
@@ -15,6 +15,7 @@ export function toRoute(row: Row): Route {
     rpc: row.rpc ?? row.id,
     method: row.method.toUpperCase() as HttpMethod,
     path: row.path,
+    config: routeConfig(row),
     permission: row.permission,
     owner: row.owner,
     rate: row.rate_limit,
@@ -46,7 +47,7 @@ function validateInput(request: Row['request'], raw: RawInput): Validated {
   return details.length > 0 ? { ok: false, details } : { ok: true, input }
 }
 
-function part(schema: ZodType | undefined, value: unknown, input: object, details: Detail[]): void {
+function part(schema: Validator | undefined, value: unknown, input: object, details: Detail[]): void {
   if (schema === undefined) {
     for (const name of Object.keys(value as object))
       details.push({ field: `/${name}`, rule: 'additionalProperties', expected: 'no such parameter' })

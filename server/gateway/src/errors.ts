@@ -27,9 +27,10 @@ const invalid = (message: string, ...details: ErrorDetail[]): AppError =>
 /** What the gateway itself answers, before any service is asked. The reasons are those of `contracts/errors.yaml`. */
 export const fail = {
   invalid,
-  routeNotFound: () => new AppError('ROUTE_NOT_FOUND', 'NOT_FOUND', { message: 'There is no such route. /openapi.json has them all.' }),
+  pathNotFound: () => new AppError('PATH_NOT_FOUND', 'NOT_FOUND', { message: 'There is no such path. /openapi.json has them all.' }),
+  /** RFC 9110 15.5.6: 405 names in `Allow` what the path takes. Its status is NOT_FOUND, as there is none for 405. */
   methodNotAllowed: (allow: string) =>
-    new HttpError(new AppError('ROUTE_NOT_FOUND', 'NOT_FOUND', { message: `This path takes ${allow} only.` }), 405, { allow }),
+    new HttpError(new AppError('METHOD_NOT_ALLOWED', 'NOT_FOUND', { message: `This path takes ${allow} only.` }), 405, { allow }),
   malformedJson: (message: string) =>
     new AppError('MALFORMED_JSON', 'INVALID_ARGUMENT', { message, details: [{ field: '', rule: 'json', expected: 'a JSON object' }] }),
   tooLarge: (rule: 'maxBytes' | 'maxDepth', limit: number) =>

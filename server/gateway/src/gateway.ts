@@ -269,7 +269,7 @@ async function writeRefusals(database: Database, records: readonly CountedRefusa
     const actor = { type: actor_type as Caller['actor']['type'], id: actor_id }
     const source = { ...gatewayCaller(request_id, 0), db: database.db, customer_id, actor, address, user_agent }
     await recordAudit(source, {
-      action: 'refused',
+      action: action === 'act_for' ? 'act_for' : 'refuse',
       resource_type: 'request',
       resource_id: operation,
       new: { event: eventOf[action], reason, count },

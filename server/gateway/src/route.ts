@@ -1,6 +1,8 @@
+import type { routeConfig } from '@voipbin/generated/gateway/zod-openapi'
 import type { ErrorDetail } from '@voipbin/kernel'
 import type { Owner } from './permissions.ts'
 
+export type OpenapiRoute = ReturnType<typeof routeConfig>
 export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 export type RateClass = 'api' | 'call_create' | 'login'
 
@@ -25,6 +27,8 @@ export interface Route {
   readonly method: HttpMethod
   /** `/v1.0/calls/{id}` */
   readonly path: string
+  /** The route as @hono/zod-openapi takes it. */
+  readonly config: OpenapiRoute
   readonly permission: string
   readonly owner: Owner
   readonly rate: RateClass

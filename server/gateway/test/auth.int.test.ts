@@ -165,7 +165,7 @@ describe('permissions', () => {
     expect(unknown.body.error.reason).toBe('CUSTOMER_NOT_FOUND')
     const rows = await until(async () => {
       const all = await fixture.database.db.select().from(audits)
-      const found = all.filter(row => row.customer_id === tenant.customer_id && row.new?.event === 'act_for')
+      const found = all.filter(row => row.customer_id === tenant.customer_id && row.action === 'act_for')
       return found.length > 0 ? found : undefined
     })
     expect(rows[0]).toMatchObject({ actor_type: 'super_admin', resource_id: 'whoami' })
@@ -220,7 +220,7 @@ describe('limits', () => {
     })
     expect(rows.length).toBeLessThan(3)
     expect(rows[0]).toMatchObject({
-      action: 'refused',
+      action: 'refuse',
       actor_type: 'accesskey',
       resource_id: 'whoami',
       new: { event: 'rate_limited', count: 1 },

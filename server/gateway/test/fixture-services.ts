@@ -1,4 +1,14 @@
-import { type CallTable, type Context, type Event, type MethodRow, owned, type Service, systemTables, uuid7 } from '@voipbin/kernel'
+import {
+  type CallTable,
+  type Context,
+  type Event,
+  type MethodRow,
+  owned,
+  type Service,
+  systemTables,
+  uuid7,
+  type Validator,
+} from '@voipbin/kernel'
 import { and, eq } from 'drizzle-orm'
 import { mysqlTable, varchar } from 'drizzle-orm/mysql-core'
 import { z } from 'zod'
@@ -19,7 +29,7 @@ interface Operation {
   method: MethodRow['method']
   route: string
   query?: string[]
-  input: z.ZodType
+  input: Validator
   handler: Handler
   timeout_ms?: number
 }

@@ -51,10 +51,10 @@ interface Case {
 
 describe('every refusal has the same body', () => {
   test.each<Case>([
-    { what: 'an unknown path', method: 'GET', path: '/v1.0/nothing', status: 404, reason: 'ROUTE_NOT_FOUND' },
-    { what: 'an unknown path outside of the API', method: 'GET', path: '/wp-login.php', status: 404, reason: 'ROUTE_NOT_FOUND' },
-    { what: 'a wrong method', method: 'DELETE', path: '/v1.0/widgets', status: 405, reason: 'ROUTE_NOT_FOUND' },
-    { what: 'a wrong method on /auth', method: 'GET', path: '/auth/login', status: 405, reason: 'ROUTE_NOT_FOUND' },
+    { what: 'an unknown path', method: 'GET', path: '/v1.0/nothing', status: 404, reason: 'PATH_NOT_FOUND' },
+    { what: 'an unknown path outside of the API', method: 'GET', path: '/wp-login.php', status: 404, reason: 'PATH_NOT_FOUND' },
+    { what: 'a wrong method', method: 'DELETE', path: '/v1.0/widgets', status: 405, reason: 'METHOD_NOT_ALLOWED' },
+    { what: 'a wrong method on /auth', method: 'GET', path: '/auth/login', status: 405, reason: 'METHOD_NOT_ALLOWED' },
     { what: 'no credentials', method: 'GET', path: '/v1.0/widgets', status: 401, reason: 'UNAUTHENTICATED', headers: {} },
     {
       what: 'a token that is none',

@@ -192,7 +192,7 @@ describe('who may connect', () => {
   test.each([
     { what: 'a bad token', path: '/ws?token=nonsense', status: 401, reason: 'UNAUTHENTICATED' },
     { what: 'an unknown access key', path: `/ws?accesskey=ak_${'0'.repeat(32)}`, status: 401, reason: 'UNAUTHENTICATED' },
-    { what: 'another path', path: '/socket', status: 404, reason: 'ROUTE_NOT_FOUND' },
+    { what: 'another path', path: '/socket', status: 404, reason: 'PATH_NOT_FOUND' },
   ])('$what is refused before the upgrade', async ({ path, status, reason }) => {
     const answer = await refused(fixture.url(path))
     expect([answer.status, JSON.parse(answer.body).error.reason]).toEqual([status, reason])

@@ -6,7 +6,9 @@ import { uuid7 } from './id.ts'
 import { type Columns, conditions, type Page, type PageInput, selectPage, type Where } from './page.ts'
 import { redact } from './redact.ts'
 
-export type AuditAction = 'create' | 'update' | 'delete' | 'login' | 'logout' | 'refused'
+/** Everything an audit row can tell of. `AuditAction` of the contract is the same list; the customer service's handlers do not compile when it is not. */
+export const auditActions = ['create', 'update', 'delete', 'login', 'logout', 'refresh', 'rotate', 'refuse', 'act_for'] as const
+export type AuditAction = (typeof auditActions)[number]
 
 /** Who did what to which resource. Append-only: nothing in the platform updates or deletes a row before its retention ends. */
 export const audits = mysqlTable(

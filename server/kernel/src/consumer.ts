@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { ConfirmChannel, ConsumeMessage } from 'amqplib'
 import type { Bus, Session } from './bus.ts'
 import { Chains } from './chains.ts'
@@ -5,6 +6,7 @@ import type { Logger } from './context.ts'
 import { isUnavailable } from './db-errors.ts'
 import { isAppError } from './errors.ts'
 import { fault } from './fault.ts'
+import { uuid7 } from './id.ts'
 import { metrics } from './metrics.ts'
 import { declareEventQueue, declareShards, shardCount, shardedDomain, shardQueue } from './publisher.ts'
 import type { Event } from './service.ts'
@@ -33,6 +35,8 @@ export interface SubscriptionOptions {
   exchanges: readonly string[]
   /** Deletes the queue after so many milliseconds without a consumer: for queues of one instance. */
   expires_ms?: number
+  /** Of several instances on a queue the one with the highest gets its events; one that joins takes over once the other has acked all it holds. */
+  priority?: number
   /** Declares more than the queue (shards). */
   declare?: (channel: ConfirmChannel) => Promise<void>
   /** Events of other types are acked at once. Absent: all are handled. */
@@ -69,7 +73,7 @@ export class Subscription {
   #stopping = false
 
   constructor(options: SubscriptionOptions) {
-    const { bus, queue, exchanges, expires_ms, declare } = options
+    const { bus, queue, exchanges, expires_ms, declare, priority } = options
     this.#options = options
     this.#tries_ms = options.tries_ms ?? tries_ms
     this.#chains = new Chains(at_once, delivery => this.#process(delivery))
@@ -82,7 +86,7 @@ export class Subscription {
           await channel.bindQueue(bus.named(queue), bus.named(exchange), '')
         }
         await channel.prefetch(prefetch)
-        await channel.consume(bus.named(queue), message => this.#receive(channel, message))
+        await channel.consume(bus.named(queue), message => this.#receive(channel, message), priority === undefined ? {} : { priority })
       },
       // What waits here comes again from the broker, in the same order; what is being handled finishes.
       onLost: () => this.#chains.drop(),
@@ -249,12 +253,19 @@ function parseEvent(content: Buffer): Event | undefined {
 export const channelOf = (event: Event): string =>
   (event.data as { channel_id?: string | null } | undefined)?.channel_id ?? event.resource_id
 
+/**
+ * How much an instance wants a shard, 0..65535: every instance draws its own lot per shard and the highest wins, so that any number of them
+ * share the shards without knowing of each other. (A broker before RabbitMQ 4.0 passes over it: there the first instance takes all.)
+ */
+const lotOf = (instance: string, shard: number): number => Number.parseInt(hash('sha1', `${instance}/${shard}`).slice(0, 4), 16)
+
 /** The subscriptions one service needs for the domains it listens to: one queue each, 16 for the sharded one. */
 export function subscriptionsOf(
   service: string,
   consumes: Readonly<Record<string, string>>,
   options: Omit<SubscriptionOptions, 'service' | 'queue' | 'exchanges' | 'types'>,
 ): Subscription[] {
+  const instance = uuid7()
   const byDomain = Map.groupBy(Object.entries(consumes), ([, domain]) => domain)
   return [...byDomain].flatMap(([domain, entries]) => {
     const types = new Set(entries.map(([type]) => type))
@@ -264,7 +275,13 @@ export function subscriptionsOf(
     }
     const declare = (channel: ConfirmChannel) => declareShards(channel, options.bus)
     return Array.from({ length: shardCount }, (_, shard) => {
-      const own = { queue: shardQueue(shard), exchanges: [], chainOf: channelOf, ...(shard === 0 && { declare }) }
+      const own = {
+        queue: shardQueue(shard),
+        exchanges: [],
+        chainOf: channelOf,
+        priority: lotOf(instance, shard),
+        ...(shard === 0 && { declare }),
+      }
       return new Subscription({ ...common, ...own })
     })
   })

@@ -4,7 +4,7 @@ import { eq, sql } from 'drizzle-orm'
 import { int, mysqlTable, varchar } from 'drizzle-orm/mysql-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Database, openDb } from './db.ts'
-import { isDuplicate, isUnavailable, rootCause, UnavailableError } from './db-errors.ts'
+import { isDuplicate, rootCause, UnavailableError } from './db-errors.ts'
 import { systemTables } from './system-tables.ts'
 import { type TestDatabase, testDatabase } from './testing.ts'
 

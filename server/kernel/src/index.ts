@@ -1,7 +1,7 @@
 // Declaring a service
 
 export { isPublicAddress } from './address-guard.ts'
-export { type Audit, type AuditAction, type AuditEntry, type AuditSource, audits, listAudits, recordAudit } from './audit.ts'
+export { type Audit, type AuditAction, type AuditEntry, type AuditSource, auditActions, audits, listAudits, recordAudit } from './audit.ts'
 export { type Bus, type BusOptions, Link, openBus, Session, type SessionOptions } from './bus.ts'
 // Cache and limits
 export { type CacheOptions, fillCache, invalidate, noCache, openCache, RedisCache } from './cache.ts'
@@ -123,4 +123,4 @@ export type {
 export { defineService } from './service.ts'
 export { type SystemTables, systemTables } from './system-tables.ts'
 export { isTransient } from './transient.ts'
-export { toDetails, validate } from './validate.ts'
+export { toDetails, type Validator, validate } from './validate.ts'

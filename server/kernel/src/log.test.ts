@@ -29,6 +29,12 @@ test('writes the fields of the platform', () => {
   ])
 })
 
+test('a child may speak for a service, a line may not', () => {
+  const { log, lines } = capture()
+  log.child({ service: 'flow', level: 'x' }).info('flow began', { service: 'fake' })
+  expect(lines[0]).toMatchObject({ service: 'flow', instance: 'call-1', level: 'info', field_level: 'x', field_service: 'fake' })
+})
+
 test('keeps to its level', () => {
   const { log, lines } = capture({ level: 'warn' })
   log.info('quiet')

@@ -16,14 +16,15 @@ export interface LogOptions {
 export function createLogger({ service, instance = `${hostname()}-${process.pid}`, level = 'info', to }: LogOptions): Logger {
   const options = {
     level,
-    base: { service, instance },
+    // Bound by `wrap`, so that a child may stand for another service.
+    base: null,
     messageKey: 'message',
     timestamp: () => `,"timestamp":"${new Date().toISOString()}"`,
     // Fields are plain by then; pino would fold an error's causes into one line.
     serializers: { err: (value: unknown) => value },
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  return wrap(to ? pino(options, to) : pino(options), {})
+  return wrap(to ? pino(options, to) : pino(options), { service, instance })
 }
 
 interface Sink {
@@ -36,12 +37,14 @@ interface Sink {
 
 /** Names the line itself uses; a field that happens to be called so moves aside. */
 const taken = new Set(['timestamp', 'level', 'service', 'instance', 'message'])
+/** A child logger may say for whom it speaks. */
+const takenInChild = new Set(['timestamp', 'level', 'message'])
 
-function clean(fields: object): object {
+function clean(fields: object, names = taken): object {
   // An error passed as the fields themselves is still an error.
   const plain = redact(fields instanceof Error ? { error: fields } : fields) as Record<string, unknown>
   for (const name of Object.keys(plain)) {
-    if (!taken.has(name)) continue
+    if (!names.has(name)) continue
     plain[`field_${name}`] = plain[name]
     delete plain[name]
   }
@@ -58,7 +61,7 @@ function wrap(sink: Sink, bound: object): Logger {
     info: write('info'),
     warn: write('warn'),
     error: write('error'),
-    child: fields => wrap(sink, { ...bound, ...clean(fields) }),
+    child: fields => wrap(sink, { ...bound, ...clean(fields, takenInChild) }),
   }
 }
 

@@ -11,6 +11,8 @@ export interface PendingEvent {
   customer_id: string
   resource_type: string
   resource_id: string
+  /** Whose numbers it takes. */
+  counter: string
   request_id: string
   timestamp: string
   /** JSON, taken when the event was emitted: what happens to the object afterwards is not part of it. */
@@ -53,7 +55,7 @@ export class Outbox {
   prepare(event_type: string, data: unknown, caller: Caller, now: Date): PendingEvent {
     const row = Object.hasOwn(this.#contract.emits, event_type) ? this.#contract.emits[event_type as never] : undefined
     if (!row) throw new Error(`${this.#contract.name} does not declare the event ${event_type}`)
-    const { domain, resource, project } = row as EventRow
+    const { domain, resource, internal, project } = row as EventRow
     const fields = data as Record<string, unknown>
     const resource_id = text(fields.id) ?? text(fields[`${resource}_id`])
     if (!resource_id) throw new Error(`event ${event_type} has neither id nor ${resource}_id`)
@@ -64,6 +66,8 @@ export class Outbox {
       customer_id: text(fields.customer_id) ?? caller.customer_id,
       resource_type: resource,
       resource_id,
+      // Customers see no internal event: one that took a number of its resource would look like one that was lost.
+      counter: internal ? `~${resource_id}` : resource_id,
       request_id: caller.request_id,
       timestamp: now.toISOString(),
       data: JSON.stringify(project ? project(data as never) : data),
@@ -76,17 +80,21 @@ export class Outbox {
    */
   async write(db: Db, events: readonly PendingEvent[]): Promise<void> {
     const counts = new Map<string, number>()
-    for (const event of events) counts.set(event.resource_id, (counts.get(event.resource_id) ?? 0) + 1)
+    for (const { counter, resource_id } of events) {
+      counts.set(counter, (counts.get(counter) ?? 0) + 1)
+      // Internal or not, events of one resource wait for each other: the row is locked even when nothing is counted there.
+      counts.set(resource_id, counts.get(resource_id) ?? 0)
+    }
     const next = new Map<string, number>()
     // Always in the same order, or two transactions over the same resources would wait for each other.
-    for (const [resource_id, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const { affectedRows, insertId } = await run(db, this.#next, [resource_id, count, count])
-      next.set(resource_id, (affectedRows === 1 ? count : insertId) - count + 1)
+    for (const [counter, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const { affectedRows, insertId } = await run(db, this.#next, [counter, count, count])
+      next.set(counter, (affectedRows === 1 ? count : insertId) - count + 1)
     }
     const tm_create = dbTime(Date.now())
     const rows = events.map(event => {
-      const seq = next.get(event.resource_id) ?? 1
-      next.set(event.resource_id, seq + 1)
+      const seq = next.get(event.counter) ?? 1
+      next.set(event.counter, seq + 1)
       const { event_id, event_type, domain, customer_id, resource_type, resource_id, request_id } = event
       return [event_id, event_type, domain, customer_id, resource_type, resource_id, seq, request_id, envelope(event, seq), tm_create]
     })

@@ -1,6 +1,6 @@
 import { and, eq, getTableColumns, is, SQL, sql } from 'drizzle-orm'
 import type { MySqlColumn, MySqlTable } from 'drizzle-orm/mysql-core'
-import { recordAudit } from './audit.ts'
+import { type AuditAction, recordAudit } from './audit.ts'
 import { fillCache, invalidate } from './cache.ts'
 import { isLive, stamp } from './columns.ts'
 import type { Cache, Context, Db, Tx } from './context.ts'
@@ -29,6 +29,8 @@ export interface RepoOptions {
   public?: boolean
   /** Default true. False for rows that are a record themselves (delivery attempts). */
   audit?: boolean
+  /** Fields whose change is a rotation of a secret: the audit row of such an update says `rotate`. */
+  rotated?: readonly string[]
 }
 
 export interface Repo<T extends OwnedTable> extends OwnerLookup {
@@ -81,17 +83,19 @@ class TableRepo {
   #ttl_s: number
   #public: boolean
   #audit: boolean
+  #rotated: readonly string[]
   #secret: ReadonlySet<string>
   #flights = new Map<string, Promise<AnyRow | null>>()
   #byId = new WeakMap<Db, { execute(values: Record<string, unknown>): Promise<unknown[]> }>()
 
-  constructor(table: OwnedTable, { resource, ttl_s = 300, public: isPublic = false, audit = true }: RepoOptions) {
+  constructor(table: OwnedTable, { resource, ttl_s = 300, public: isPublic = false, audit = true, rotated = [] }: RepoOptions) {
     this.table = table
     this.resource = resource
     this.#columns = getTableColumns(table) as Columns
     this.#ttl_s = ttl_s
     this.#public = isPublic
     this.#audit = audit
+    this.#rotated = rotated
     this.#secret = new Set(Object.keys(this.#columns).filter(name => isSecretColumn(this.#columns[name])))
     this.system = {
       get: (ctx: Reader, id: string) => this.#read(ctx, id),
@@ -194,7 +198,8 @@ class TableRepo {
       .from(this.table)
       .where(and(conditions(this.#columns, where), isLive(this.table)))
       .limit(limit)
-    return forUpdate ? query.for('update') : query
+    if (forUpdate) return query.for('update')
+    return query
   }
 
   async #list(ctx: Pick<Reader, 'db'>, { where, ...page }: PageInput & { where?: Where<AnyRow> }, { customer_id }: Scope) {
@@ -218,7 +223,8 @@ class TableRepo {
   async #write(tx: Tx, target: AnyRow | string, patch: object, scope: Scope): Promise<AnyRow> {
     const { old, row } = await this.#save(tx, target, { fields: patch, scope })
     const names = Object.keys(patch).filter(name => JSON.stringify(old[name]) !== JSON.stringify(row[name]))
-    if (names.length > 0) await this.#record(tx, 'update', { row, old: pick(old, names), new: pick(row, names) })
+    const action = names.some(name => this.#rotated.includes(name)) ? 'rotate' : 'update'
+    if (names.length > 0) await this.#record(tx, action, { row, old: pick(old, names), new: pick(row, names) })
     return row
   }
 
@@ -264,7 +270,7 @@ class TableRepo {
     })
   }
 
-  async #record(tx: Tx, action: 'create' | 'update' | 'delete', { row, ...values }: { row: AnyRow; old?: object; new?: object }) {
+  async #record(tx: Tx, action: AuditAction, { row, ...values }: { row: AnyRow; old?: object; new?: object }) {
     if (!this.#audit) return
     const entry = { action, resource_type: this.resource, resource_id: row.id, customer_id: row.customer_id, secret: this.#secret }
     await recordAudit(tx, { ...entry, ...values })

@@ -12,11 +12,25 @@ import { buildMatcher, compileQueue } from './route-match.ts'
 import { callerOf, errorBody, ownerRoute, parseRequest, type RpcRequest, requestQueue } from './rpc-wire.ts'
 import type { MethodRow, Service } from './service.ts'
 import { validateTolerant } from './tolerate.ts'
-import { atMost } from './wake.ts'
+import { atMost, pause } from './wake.ts'
 
 const prefetch = 64
 /** With every slot taken, a request that has waited this long is sent away, so that the queue shrinks to what can be answered in time. */
 const shed_ms = 2_000
+
+/** How long the answer to a request without a readable deadline is worth waiting for, in milliseconds. */
+const malformed_ms = 5_000
+/** Longest single wait for the channel of the answers: a process that stops does not wait longer. */
+const slice_ms = 500
+/** Between two attempts to send an answer while its channel closes. */
+const retry_ms = 50
+
+/** Who waits for the answer, and until when. */
+interface Asked {
+  message_id: string
+  request_id: string
+  deadline: number
+}
 
 interface Route {
   operation: string
@@ -114,28 +128,33 @@ export class RpcServer {
         bytes: message.content.length,
       })
       const error = new AppError('INVALID_ARGUMENT', 'INVALID_ARGUMENT', { message: `malformed request: ${request}` })
-      this.#answer(message, '', '', error)
+      await this.#answer(message, { message_id: '', request_id: '', deadline: started + malformed_ms }, error)
       return
     }
     const matched = this.#matched(request)
     const operation = matched?.row.operation ?? 'unknown'
     let outcome = 'ok'
-    let request_id = request.message_id
+    const asked = {
+      message_id: request.message_id,
+      request_id: request.message_id,
+      deadline: started + (matched?.row.timeout_ms ?? malformed_ms),
+    }
     try {
       if (!matched) throw unknownRoute(this.#host.name, request)
       const caller = callerOf(request.headers, request.message_id, started + matched.row.timeout_ms)
-      request_id = caller.request_id
+      asked.request_id = caller.request_id
+      asked.deadline = Math.max(caller.deadline, started)
       if (caller.deadline <= started) throw general('DEADLINE_EXCEEDED', 'the deadline had passed before the request was taken up')
       if (this.#in_flight.size >= prefetch && started - Date.parse(request.timestamp) > shed_ms) {
         throw general('UNAVAILABLE', `${this.#host.name} is overloaded; try again in a few seconds`)
       }
       const ctx = makeContext(this.#host, new Message(request.message_id, request.method !== 'GET'), caller, { operation })
       const body = await matched.row.handle(ctx, merge(matched.fields, request.body))
-      this.#answer(message, request.message_id, request_id, null, body)
+      await this.#answer(message, asked, null, body)
     } catch (thrown) {
-      const error = this.#asAppError(thrown, matched?.row, request, request_id)
+      const error = this.#asAppError(thrown, matched?.row, request, asked.request_id)
       outcome = error.reason
-      this.#answer(message, request.message_id, request_id, error)
+      await this.#answer(message, asked, error)
     }
     const labels = { service: this.#host.name, operation, side: 'server' }
     metrics.rpcRequests.inc({ ...labels, outcome })
@@ -165,9 +184,14 @@ export class RpcServer {
     return general(reason, generalErrors[reason]?.message ?? reason)
   }
 
-  #answer(message: ConsumeMessage, message_id: string, request_id: string, error: AppError | null, body?: unknown): void {
+  /**
+   * Answers go out on the other connection, which after an outage may come back later than the one that brought the request: then they wait, as long as
+   * the caller does. Dropped, they would leave it waiting until its deadline.
+   */
+  async #answer(message: ConsumeMessage, asked: Asked, error: AppError | null, body?: unknown): Promise<void> {
     const { replyTo, correlationId } = message.properties
     if (!replyTo) return
+    const { message_id, request_id, deadline } = asked
     const answer = {
       message_id,
       timestamp: new Date().toISOString(),
@@ -175,10 +199,19 @@ export class RpcServer {
       body: error ? null : (body ?? null),
       error: error && errorBody(error, request_id),
     }
-    try {
-      this.#replies.channel?.sendToQueue(replyTo, Buffer.from(JSON.stringify(answer)), { correlationId, contentType: 'application/json' })
-    } catch (failure) {
-      this.#host.log.debug('answer not sent, its caller asks again', { err: failure })
+    const content = Buffer.from(JSON.stringify(answer))
+    for (;;) {
+      try {
+        const channel = this.#replies.channel ?? (await this.#replies.ready(Math.min(slice_ms, Math.max(0, deadline - Date.now()))))
+        channel.sendToQueue(replyTo, content, { correlationId, contentType: 'application/json' })
+        return
+      } catch (failure) {
+        if (this.#stopping || Date.now() >= deadline) {
+          this.#host.log.debug('answer not sent, its caller asks again', { err: failure })
+          return
+        }
+        await pause(retry_ms)
+      }
     }
   }
 }

@@ -1,6 +1,6 @@
-import type { ZodType } from 'zod'
 import type { ServiceConfig } from './config.ts'
 import type { Context } from './context.ts'
+import type { Validator } from './validate.ts'
 
 /** The wire types of one operation. `error` is the union of reasons the contract declares for it. */
 export interface Operation {
@@ -20,7 +20,7 @@ export interface MethodRow {
   /** How long a caller waits, in milliseconds (30,000 or 120,000). */
   readonly timeout_ms: number
   /** Validates and coerces the flat input (path, query and body merged). */
-  readonly input: ZodType
+  readonly input: Validator
   /** Reasons this operation may answer with, besides the general ones. */
   readonly errors: readonly string[]
 }
@@ -57,7 +57,7 @@ export type In<R, M extends keyof R> = R[M] extends { input: infer I extends obj
 export type Out<R, M extends keyof R> = R[M] extends { output: infer O } ? O : never
 export type Err<R, M extends keyof R> = R[M] extends { error: infer X extends string } ? X : never
 
-/** An event as it travels (`DECISIONS.md` 13). `resource_seq` counts per resource, from 1, without gaps. */
+/** An event as it travels (`DECISIONS.md` 13). `resource_seq` counts per resource, from 1, without gaps; internal events are counted apart. */
 export interface Event<T extends string = string, D = unknown> {
   event_id: string
   event_type: T
@@ -86,7 +86,8 @@ export type Timers<K> =
     ? Readonly<Record<string, (ctx: Context<Calls, E>, payload: never) => Promise<void>>>
     : never
 /** Runs while the service is up, on one instance at a time (lease). Must end when `ctx.signal` aborts. */
-export type Job<K> = K extends Contract<string, infer _R, infer E, infer _C, infer Calls> ? (ctx: Context<Calls, E>) => Promise<void> : never
+export type Job<K> =
+  K extends Contract<string, infer _R, infer E, infer _C, infer Calls> ? (ctx: Context<Calls, E>) => Promise<void> : never
 
 /** The erased form the runtime loops over; the typed forms live in `generated/`. */
 export interface Service {

@@ -1,7 +1,7 @@
 import { bigint, index, int, json, mysqlTable, primaryKey, varchar } from 'drizzle-orm/mysql-core'
 import { utc } from './columns.ts'
 
-/** The kernel's own tables of one service: `<service>_outbox`, `_inbox`, `_sequences`, `_timers`, `_leases`. Times are RFC 3339 strings in code (`stamp()`, `date.toISOString()`). */
+/** The kernel's own tables of one service: `<service>_outbox`, `_inbox`, `_sequences`, `_timers`. Times are RFC 3339 strings in code (`stamp()`, `date.toISOString()`). */
 export function systemTables<S extends string>(service: S) {
   const id = (length = 36) => varchar({ length })
 
@@ -50,9 +50,6 @@ export function systemTables<S extends string>(service: S) {
     t => [index(`${service}_timers_due`).on(t.tm_due)],
   )
 
-  /** Who may do what only one instance does (relay, jobs). */
-  const leases = mysqlTable(`${service}_leases`, { name: id(64).primaryKey(), holder: id(191).notNull(), tm_until: utc().notNull() })
-
-  return { outbox, inbox, sequences, timers, leases }
+  return { outbox, inbox, sequences, timers }
 }
 export type SystemTables = ReturnType<typeof systemTables>

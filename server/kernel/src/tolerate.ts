@@ -1,6 +1,6 @@
-import type { core, ZodType } from 'zod'
+import type { core } from 'zod'
 import { AppError } from './errors.ts'
-import { toDetails, validate } from './validate.ts'
+import { toDetails, type Validator, validate } from './validate.ts'
 
 type Issue = core.$ZodIssue
 interface Unknown {
@@ -12,7 +12,7 @@ interface Unknown {
  * Validates as the contract says but drops fields this version does not know: the other end may be a release ahead.
  * @throws AppError `INVALID_ARGUMENT` for everything else that is wrong.
  */
-export function validateTolerant(schema: ZodType, input: object): object {
+export function validateTolerant(schema: Validator, input: object): object {
   const first = schema.safeParse(input)
   if (first.success) return first.data as object
   const unknown = unknownFields(first.error.issues, [])

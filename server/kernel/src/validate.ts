@@ -1,9 +1,17 @@
-import type { core, ZodType } from 'zod'
+import type { core } from 'zod'
 import type { ErrorDetail } from './context.ts'
 import { AppError } from './errors.ts'
 
 type Issue = core.$ZodIssue
 type Path = readonly PropertyKey[]
+
+/**
+ * What the kernel needs of a zod schema. Narrow on purpose: comparing one of zod's own types with another costs the type checker hundreds of
+ * milliseconds.
+ */
+export interface Validator<T = unknown> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: readonly core.$ZodIssue[] } }
+}
 
 /** A request with more faults than this is told about the first ones only. */
 const maxDetails = 50
@@ -12,7 +20,7 @@ const maxDetails = 50
  * Validates and coerces `input` synchronously; defaults are filled in.
  * @throws AppError `INVALID_ARGUMENT` (400) with one detail per bad field.
  */
-export function validate<T>(schema: ZodType<T>, input: unknown): T {
+export function validate<T>(schema: Validator<T>, input: unknown): T {
   const result = schema.safeParse(input)
   if (result.success) return result.data
   const details = toDetails(result.error.issues, input)

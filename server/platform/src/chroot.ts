@@ -19,10 +19,10 @@ export interface Finished {
   stderr: string
 }
 
-/** Runs a command to its end. Never rejects for what the command says; rejects when it cannot be started. */
-export function run(command: readonly string[], input = ''): Promise<Finished> {
+/** Runs a command to its end, or until the signal. Never rejects for what the command says; rejects when it cannot be started. */
+export function run(command: readonly string[], input = '', signal?: AbortSignal): Promise<Finished> {
   const [file = '', ...args] = command
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], ...(signal && { signal }) })
   const out: Buffer[] = []
   const err: Buffer[] = []
   child.stdout.on('data', data => out.push(data))

@@ -10,6 +10,7 @@ import type { Flags } from './flags.ts'
 import { INSIDE, type Paths, ROOT } from './paths.ts'
 import { LISTEN_IP, type Ports } from './ports.ts'
 import type { Secrets } from './secrets.ts'
+import { writeSpeechRunner } from './speech.ts'
 
 /** Everything that decides how the platform looks. */
 export interface Setup {
@@ -182,6 +183,9 @@ function dataServers(setup: Setup): void {
   ownFolder(setup, 'rabbitmq', ['etc', 'data', 'log'])
   ownFolder(setup, 'epmd', [])
   ownFolder(setup, 'selftest', [])
+  ownFolder(setup, 'speech', [])
+  mkdirSync(paths.storage, { recursive: true, mode: 0o700 })
+  writeSpeechRunner(setup)
   const write = (name: string, file: string, lines: readonly string[]) =>
     writeFileSync(path.join(paths.server(name), 'etc', file), `${lines.join('\n')}\n`)
 

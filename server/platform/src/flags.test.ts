@@ -46,7 +46,8 @@ describe('portsOf', () => {
     const flags = { portBase: 20_000, httpPort: 9000, instances: { kamailio: 2 } }
     const ports = portsOf(flags)
     const own = Array.from({ length: 60 }, (_, n) => healthPort(ports, n)).flatMap(port => [port, port + 1])
-    const listed = [...Object.values(portNames(ports)), ...own]
+    const carriers = [0, 2, 4, 6].map(n => ports.selfTest + n)
+    const listed = [...Object.values(portNames(ports)), ...own, ...carriers, ports.carrier]
     expect(new Set(listed).size).toBe(listed.length)
     expect(listed.filter(port => port !== 9000).every(port => port >= 20_000 && port < 21_000)).toBe(true)
     expect(ports.rtpengineRtp).toEqual([21_000, 22_999])
@@ -74,5 +75,6 @@ describe('planServices', () => {
     const plan = planServices({ processes: false, instances: { call: 2 } })
     expect(names(plan)).toEqual(expect.arrayContaining(['call-1', 'call-2']))
     expect(plan.filter(p => p.services.includes('call'))).toHaveLength(2)
+    expect(names(planServices({ processes: false, instances: { flow: 1 } }))).toContain('flow')
   })
 })

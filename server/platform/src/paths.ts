@@ -15,6 +15,8 @@ export interface Paths {
   run: string
   controlSocket: string
   certs: string
+  /** Stored files: recordings, each encrypted with a key of its own. */
+  storage: string
   /** Folder of one server: its `etc`, `run` and data. */
   server(name: string): string
 }
@@ -36,6 +38,7 @@ export function pathsOf(home: string): Paths {
     run: path.join(absolute, 'run'),
     controlSocket: path.join(absolute, 'run/control.sock'),
     certs: path.join(absolute, 'certs'),
+    storage: path.join(absolute, 'storage'),
     server: name => path.join(absolute, 'servers', name),
   }
 }

@@ -1,20 +1,23 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { sine } from '../../../voip/testing/audio.ts'
 import { tryLock } from '../lock.mjs'
 import { createProgress } from '../progress.mjs'
 import { archiveKey, debianMirror } from '../provision.mjs'
 import { at, decode, encode } from './bencode.ts'
+import { parseAnswer, responseTime, speechIn } from './carrier-call.ts'
 import { parseFlags } from './flags.ts'
 import { pathsOf } from './paths.ts'
 import { portsOf } from './ports.ts'
 import { identify, isAlive, signal } from './proc.ts'
 import { readVitest, totals } from './report.ts'
 import { loadSecrets } from './secrets.ts'
-import { parseAnswer, responseTime } from './selftest.ts'
+import { isSoftphoneCurrent } from './softphone.ts'
 import { newState, readState, stateSchema, writeState } from './state.ts'
-import { decodeUlaw, encodeUlaw, toneShare } from './tone.ts'
+import { checkOutcomes } from './static-checks.ts'
+import { examples, summary } from './summary.ts'
 
 let folder: string
 beforeEach(() => {
@@ -145,20 +148,55 @@ describe('bencode', () => {
   })
 })
 
-describe('tone', () => {
-  const tone = (hz: number) =>
-    Array.from({ length: 8000 }, (_, n) => decodeUlaw(encodeUlaw(8000 * Math.sin((2 * Math.PI * hz * n) / 8000))))
+describe('what the carrier hears', () => {
+  const silence = new Float64Array(8000)
+  const noise = Float64Array.from({ length: 8000 }, (_, n) => 0.2 * Math.sin(n * n))
+  const together = (...parts: Float64Array[]) => Float64Array.from(parts.flatMap(part => [...part]))
 
-  it('µ-law keeps a sample within its step', () => {
-    for (const sample of [-32_000, -1000, -5, 0, 7, 300, 12_345, 32_000]) {
-      expect(Math.abs(decodeUlaw(encodeUlaw(sample)) - sample)).toBeLessThanOrEqual(Math.max(8, Math.abs(sample) * 0.04))
-    }
+  it('is speech, so long and so loud', () => {
+    const { seconds, level_db } = speechIn(together(silence, noise, silence))
+    expect(seconds).toBeCloseTo(1, 1)
+    expect(level_db).toBeCloseTo(-17, 0)
   })
-  it('a tone is nearly all of its signal, and nothing of another', () => {
-    expect(toneShare(tone(440), 440)).toBeGreaterThan(0.98)
-    expect(toneShare(tone(440), 1004)).toBeLessThan(0.01)
-    expect(toneShare([], 440)).toBe(0)
+  it('is not silence, and not what the carrier sent', () => {
+    expect(() => speechIn(silence)).toThrow(/no speech/)
+    expect(() => speechIn(new Float64Array())).toThrow(/no speech/)
+    expect(() => speechIn(sine(440, 2000))).toThrow(/its own tone/)
   })
+})
+
+it('the softphone is built again when a source is younger', () => {
+  const [dist, source] = [path.join(folder, 'dist'), path.join(folder, 'source')]
+  mkdirSync(dist)
+  mkdirSync(path.join(source, 'deep'), { recursive: true })
+  writeFileSync(path.join(source, 'deep/a.ts'), '')
+  expect(isSoftphoneCurrent(dist, [source])).toBe(false)
+  writeFileSync(path.join(dist, 'index.html'), '')
+  utimesSync(path.join(source, 'deep/a.ts'), 1000, 1000)
+  expect(isSoftphoneCurrent(dist, [source])).toBe(true)
+  const soon = Date.now() / 1000 + 10
+  utimesSync(path.join(source, 'deep/a.ts'), soon, soon)
+  expect(isSoftphoneCurrent(dist, [source])).toBe(false)
+})
+
+it('the summary tells addresses, credentials and three examples', () => {
+  const demo = {
+    customer_id: crypto.randomUUID(),
+    username: 'demo@voipbin.example',
+    password: 'p w',
+    accesskey: 'ak_x',
+    webhook_secret: 'whsec_x',
+    extensions: [{ extension: '1001', username: '1001', password: 'q&r', domain: 'a.registrar.voipbin.test' }],
+    number: '+12025550100',
+  }
+  const state = { ...newState(parseFlags([]), portsOf(parseFlags([])), identify(process.pid)), demo }
+  const { curl, sdk, browser } = examples(state, demo)
+  const text = summary(state, { took: '9.9 s', detached: true })
+  for (const part of [curl, sdk, browser, state.api_url, state.ws_url, 'p w', 'ak_x', '+12025550100', '127.0.0.31'])
+    expect(text).toContain(part)
+  expect(browser).toBe(
+    'http://127.0.0.1:8080/softphone/#username=demo%40voipbin.example&password=p+w&extension=1001&extension_password=q%26r',
+  )
 })
 
 describe('SIPp traces', () => {
@@ -178,6 +216,15 @@ describe('SIPp traces', () => {
 })
 
 describe('test report', () => {
+  it('has a row for each source check, and one for a run that broke off', () => {
+    const text = 'ok   types (tsc)      1.5 s\nFAIL biome   0.2 s\n   ok   not a line of its own 1 s'
+    expect(checkOutcomes(text, { ok: false, ms: 2000 })).toEqual([
+      { name: 'check: types (tsc)', ms: 1500, passed: 1, failed: 0, skipped: 0 },
+      { name: 'check: biome', ms: 200, passed: 0, failed: 1, skipped: 0 },
+    ])
+    expect(totals(checkOutcomes('ok   biome   0.2 s', { ok: false, ms: 1 }))).toEqual({ passed: 1, failed: 1, skipped: 0 })
+    expect(totals(checkOutcomes('', { ok: true, ms: 1 }))).toEqual({ passed: 1, failed: 0, skipped: 0 })
+  })
   it('counts a file that fails without a test, and a run without a report', () => {
     const file = path.join(folder, 'report.json')
     const result = (status: string, states: string[]) => ({

@@ -5,18 +5,25 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withAccessKey } from './api.ts'
 import { run } from './chroot.ts'
 import { control } from './control.ts'
+import { selfTestActions } from './demo-flow.ts'
 import { pathsOf, ROOT } from './paths.ts'
 import { groupOf, ownedProcesses, signal } from './proc.ts'
+import { loadSecrets } from './secrets.ts'
 import type { CallEvidence } from './selftest.ts'
 import { readState, stateSchema } from './state.ts'
 import type { ProcessStatus } from './supervise.ts'
 
 const home = mkdtempSync(path.join(tmpdir(), 'voipbin-launcher-'))
 const paths = pathsOf(home)
-const PORTS = ['--port-base', '24000', '--http-port', '28900']
+// call and flow in processes of their own, to break them one by one
+const PORTS = ['--port-base', '24000', '--http-port', '28900', '--instances', 'call=1,flow=1']
 const SERVERS = ['mariadb', 'redis', 'epmd', 'rabbitmq', 'rtpengine', 'asterisk-call-1', 'asterisk-call-2', 'kamailio']
+const PROXIES = ['asterisk-proxy-1', 'asterisk-proxy-2', 'kamailio-proxy']
+const OURS = ['services-call', 'services-core', 'call', 'flow', ...PROXIES, 'gateway']
+const ALL = [...SERVERS, ...OURS]
 
 const cli = (...args: string[]) => run([process.execPath, path.join(ROOT, 'server/platform/src/main.ts'), ...args])
 const start = (...args: string[]) => cli('start', '--detach', '--home', home, ...PORTS, ...args)
@@ -25,7 +32,7 @@ const processes = async (): Promise<ProcessStatus[]> =>
   ((await control(paths, { command: 'status' })) as { processes: ProcessStatus[] }).processes
 const find = async (name: string) => (await processes()).find(p => p.name === name)
 const readyNames = async () => (await processes()).filter(p => p.phase === 'ready' && p.problem === null).map(p => p.name)
-const allReady = () => expect.poll(readyNames, { timeout: 40_000, interval: 100 }).toEqual(expect.arrayContaining(SERVERS))
+const allReady = () => expect.poll(readyNames, { timeout: 40_000, interval: 100 }).toEqual(expect.arrayContaining(ALL))
 
 let firstStart: Awaited<ReturnType<typeof start>>
 beforeAll(async () => {
@@ -41,10 +48,16 @@ describe('start --detach', () => {
     expect(firstStart.stderr).toBe('')
     expect(firstStart.code).toBe(0)
     for (const name of ['asterisk-call-1', 'asterisk-call-2']) {
-      expect(firstStart.stdout).toMatch(new RegExp(`rtpengine → ${name}: answered in \\d+ ms, PCMU, RTP sent 50, back \\d+ .*440 Hz heard`))
+      const evidence = [
+        `rtpengine → ${name} → \\+12025550199: SIP 200 after \\d+ ms, PCMU`,
+        'RTP \\d+ packets sent \\(\\d+ at rtpengine\\), \\d+ heard; speech \\d+\\.\\d s at -\\d+ dB; digit 5 taken',
+        'call [0-9a-f-]{36}: initiating 0 ms → ringing \\d+ ms → active \\d+ ms → completed \\d+ ms, normal_clearing',
+        'flow answer → talk → digits_receive → hangup; ledger -0\\.01 USD',
+      ]
+      expect(firstStart.stdout).toMatch(new RegExp(evidence.join('\\s+')))
     }
     expect(firstStart.stdout).toContain('VoIPBIN is ready')
-    expect(await readyNames()).toEqual(expect.arrayContaining(SERVERS))
+    expect(await readyNames()).toEqual(expect.arrayContaining(ALL))
     const supervisor = readState(paths)?.supervisor?.pid ?? 0
     expect(groupOf(supervisor)).toBe(supervisor)
   })
@@ -53,7 +66,7 @@ describe('start --detach', () => {
     const state = readState(paths)
     expect(stateSchema.safeParse(state).success).toBe(true)
     expect(state?.status).toBe('ready')
-    expect(Object.keys(state?.processes ?? {})).toEqual(expect.arrayContaining(SERVERS))
+    expect(Object.keys(state?.processes ?? {})).toEqual(expect.arrayContaining(ALL))
   })
 
   it('runs the servers as their own user', async () => {
@@ -94,8 +107,8 @@ describe('start --detach', () => {
   })
 })
 
-describe('a server that dies', () => {
-  it.each(SERVERS)('%s is started again after kill -9, all of its processes', async name => {
+describe('a process that dies', () => {
+  it.each(ALL)('%s is started again after kill -9, all of its processes', async name => {
     const before = await find(name)
     signal(before?.pid ?? 0, 'SIGKILL')
     await expect.poll(async () => (await find(name))?.restarts, { timeout: 10_000 }).toBe((before?.restarts ?? 0) + 1)
@@ -110,19 +123,55 @@ describe('a server that dies', () => {
 })
 
 describe('the self-test call', () => {
-  it.each(['kamailio', 'rtpengine', 'asterisk-call-1', 'asterisk-call-2'])('fails and names %s when that is down', async name => {
+  const broken = [
+    'kamailio',
+    'rtpengine',
+    'asterisk-call-1',
+    'asterisk-call-2',
+    'call',
+    'flow',
+    'services-call',
+    'services-core',
+    ...PROXIES,
+  ]
+  it.each([...broken, 'gateway'])('fails and names %s when that is down', async name => {
     await control(paths, { command: 'hold', name })
     await expect(control(paths, { command: 'selftest' })).rejects.toThrow(new RegExp(`Self-test call failed[\\s\\S]*${name}:`))
     await control(paths, { command: 'restart', name })
     await allReady()
   })
 
-  it.each(['kamailio', 'rtpengine', 'asterisk-call-2'])('fails and names %s when that hangs', async name => {
-    const pid = (await find(name))?.pid ?? 0
-    signal(-pid, 'SIGSTOP')
-    await expect(control(paths, { command: 'selftest' })).rejects.toThrow(new RegExp(`Self-test call failed[\\s\\S]*${name}:`))
-    signal(-pid, 'SIGCONT')
-    await allReady()
+  it.each(['kamailio', 'rtpengine', 'asterisk-call-2', 'call', 'asterisk-proxy-2', 'gateway'])(
+    'fails and names %s when that hangs',
+    async name => {
+      const pid = (await find(name))?.pid ?? 0
+      signal(-pid, 'SIGSTOP')
+      await expect(control(paths, { command: 'selftest' })).rejects.toThrow(new RegExp(`Self-test call failed[\\s\\S]*${name}:`))
+      signal(-pid, 'SIGCONT')
+      await allReady()
+    },
+  )
+})
+
+describe('the self-test call, with everything alive', () => {
+  const flow = async (actions: typeof selfTestActions) => {
+    const client = withAccessKey(readState(paths)?.api_url ?? '', loadSecrets(paths).self_test.accesskey ?? '')
+    const [own] = (await client.flows.list()).result
+    await client.flows.update(own?.id ?? '', { actions })
+  }
+  afterAll(() => flow(selfTestActions))
+
+  it.each([
+    { what: 'nothing is spoken', actions: [{ type: 'answer' as const }], says: /no speech[\s\S]*answer ok/ },
+    { what: 'no digit is taken', actions: selfTestActions.filter(({ type }) => type !== 'digits_receive'), says: /digits ""/ },
+    {
+      what: 'it is rejected',
+      actions: [{ type: 'hangup' as const, option: { reason: 'user_busy' as const } }],
+      says: /486[\s\S]*user_busy/,
+    },
+  ])('fails when $what, and tells what the platform knows of the call', async ({ actions, says }) => {
+    await flow(actions)
+    await expect(control(paths, { command: 'selftest' })).rejects.toThrow(says)
   })
 })
 
@@ -209,4 +258,4 @@ it('a server that hangs while starting makes the start fail, names it, and leave
   expect(output).toContain('asterisk-call-1')
   expect(output).not.toContain('VoIPBIN is ready')
   await expect.poll(() => ownedProcesses(home)).toEqual([])
-})
+}, 150_000)

@@ -1,6 +1,6 @@
 // A running platform: servers, our own processes, state file, control socket. Used by `start` and by `test`.
-import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Progress } from '../progress.mjs'
 import { run, UNPRIVILEGED } from './chroot.ts'
 import { configure, type Setup, serverUser } from './configure.ts'
@@ -9,14 +9,17 @@ import { linkEdgeViews } from './database.ts'
 import { PlatformError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { endLeftovers } from './leftovers.ts'
+import { ownProcesses } from './own-processes.ts'
 import { pathsOf, ROOT } from './paths.ts'
-import { portsOf, takenPorts, takenPortsMessage } from './ports.ts'
+import { type Ports, portsOf, type TakenPort, takenPorts, takenPortsMessage } from './ports.ts'
 import { identify } from './proc.ts'
-import { connections, ownProcesses, serverProcesses } from './processes.ts'
+import { connections, serverProcesses } from './processes.ts'
 import { loadSecrets } from './secrets.ts'
-import { type CallEvidence, evidenceLines, selfTest } from './selftest.ts'
+import { type Seeded, seed } from './seed.ts'
+import { type CallEvidence, evidenceLines, SelfTestError, selfTest } from './selftest.ts'
+import { buildSoftphone, isSoftphoneCurrent } from './softphone.ts'
 import { newState, type State, writeState } from './state.ts'
-import { Supervisor } from './supervise.ts'
+import { StartError, Supervisor } from './supervise.ts'
 
 export interface PlatformOptions {
   flags: Flags
@@ -45,7 +48,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const ports = portsOf(flags)
   const ended = await endLeftovers(paths)
   if (ended > 0) progress.line(`  ! ended ${ended} process${ended === 1 ? '' : 'es'} that an earlier start had left running`)
-  const taken = takenPorts(ports)
+  const taken = await stillTaken(ports, ended > 0 ? 5000 : 0)
   if (taken.length > 0) throw new PlatformError(takenPortsMessage(taken, ports))
 
   const user = await serverUser(paths)
@@ -63,7 +66,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     save()
   }
   setStatus('starting')
-  const closeControl = await serveControl(paths, request => handle(request, setup, state, supervisor, options.onStop))
+  let seeded: Seeded | undefined
+  const callAgain = () => {
+    if (!seeded) throw new SelfTestError('Self-test call failed: the platform is not seeded yet', [])
+    return selfTest(setup, seeded.self_test, state.api_url)
+  }
+  const closeControl = await serveControl(paths, request => handle(request, { state, supervisor, callAgain, onStop: options.onStop }))
   const stop = async () => {
     const failed = state.status === 'failed'
     if (!failed) setStatus('stopping')
@@ -75,25 +83,54 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       setStatus('stopped')
     }
   }
-  const giveUp = () => void supervisor.stop()
+  const jobs = new AbortController()
+  const giveUp = () => {
+    jobs.abort()
+    void supervisor.stop()
+  }
   options.signal?.addEventListener('abort', giveUp, { once: true })
   try {
-    await step(progress, 'servers start', note => supervisor.start(note))
-    await migrate(setup, progress)
-    const own = ownProcesses(setup)
-    supervisor.add(own)
-    if (own.length > 0) await step(progress, 'services start', note => supervisor.start(note))
-    const evidence = await step(progress, 'self-test call', () => selfTest(setup))
+    // the tables and the softphone are made while the slower servers still start
+    const migrated = supervisor.whenReady('mariadb').then(() => migrate(setup, progress, jobs.signal))
+    await Promise.all([step(progress, 'servers start', note => supervisor.start(note)), migrated, softphone(progress, jobs.signal)])
+    await linkEdgeViews(setup)
+    supervisor.add(ownProcesses(setup))
+    await step(progress, 'services start', note => supervisor.start(note))
+    const { demo, demo_other, self_test } = await step(progress, 'demo customers', () => seed(setup, state))
+    seeded = { demo, demo_other, self_test }
+    Object.assign(state, { demo, demo_other })
+    const evidence = await step(progress, 'self-test call', () => selfTest(setup, self_test, state.api_url))
     for (const line of evidenceLines(evidence)) progress.line(line)
     options.signal?.throwIfAborted()
     options.signal?.removeEventListener('abort', giveUp)
     setStatus('ready')
     return { setup, state, supervisor, evidence, stop }
   } catch (error) {
+    jobs.abort()
     setStatus('failed')
+    const told = options.signal?.aborted ? error : await withCulprits(error, supervisor)
     await stop()
-    throw error
+    throw told
   }
+}
+
+/** Ports in use. The kernel gives those of processes that were just ended back a moment after them. */
+async function stillTaken(ports: Ports, patience_ms: number): Promise<TakenPort[]> {
+  const end = Date.now() + patience_ms
+  for (;;) {
+    const taken = takenPorts(ports)
+    if (taken.length === 0 || Date.now() >= end) return taken
+    await delay(100)
+  }
+}
+
+/** A process that does not start may only be waiting for another one that hangs: names those as well. */
+async function withCulprits(error: unknown, supervisor: Supervisor): Promise<unknown> {
+  if (!(error instanceof StartError)) return error
+  const ready = new Set(supervisor.status().flatMap(({ name, phase }) => (phase === 'ready' ? [name] : [])))
+  const silent = [...(await supervisor.probe())].filter(([name]) => ready.has(name))
+  if (silent.length > 0) error.message += `\n${silent.map(([name, problem]) => `  ${name} does not answer: ${problem}`).join('\n')}`
+  return error
 }
 
 async function step<T>(progress: Progress, name: string, work: (note: (text: string) => void) => Promise<T>): Promise<T> {
@@ -108,20 +145,29 @@ async function step<T>(progress: Progress, name: string, work: (note: (text: str
   }
 }
 
+const softphone = async (progress: Progress, signal: AbortSignal): Promise<void> => {
+  if (!isSoftphoneCurrent()) await step(progress, 'softphone', () => buildSoftphone(signal))
+}
+
 const MIGRATION_SCRIPT = 'services/migrate.ts'
 
-/** Brings the platform's tables up to date, when the checkout has any. */
-export async function migrate(setup: Setup, progress: Progress): Promise<void> {
+/** Brings the platform's tables up to date. */
+export async function migrate(setup: Setup, progress: Progress, signal?: AbortSignal): Promise<void> {
   const script = path.join(ROOT, MIGRATION_SCRIPT)
-  if (!existsSync(script)) return
   await step(progress, 'migrations', async () => {
-    const done = await run(['env', `MYSQL_URL=${connections(setup).MYSQL_MIGRATE_URL}`, process.execPath, script])
+    const done = await run(['env', `MYSQL_URL=${connections(setup).MYSQL_MIGRATE_URL}`, process.execPath, script], '', signal)
     if (done.code !== 0) throw new PlatformError(`The migrations failed:\n${(done.stderr || done.stdout).trim().slice(-2000)}`)
-    await linkEdgeViews(setup)
   })
 }
 
-async function handle(request: ControlRequest, setup: Setup, state: State, supervisor: Supervisor, onStop: () => void): Promise<unknown> {
+interface Controlled {
+  state: State
+  supervisor: Supervisor
+  callAgain: () => Promise<CallEvidence[]>
+  onStop: () => void
+}
+
+async function handle(request: ControlRequest, { state, supervisor, callAgain, onStop }: Controlled): Promise<unknown> {
   switch (request.command) {
     case 'status':
       return { status: state.status, processes: supervisor.status(state.status === 'ready' ? await supervisor.probe() : undefined) }
@@ -129,7 +175,7 @@ async function handle(request: ControlRequest, setup: Setup, state: State, super
       onStop()
       return { pid: process.pid }
     case 'selftest':
-      return selfTest(setup)
+      return callAgain()
     case 'hold':
       return supervisor.hold(request.name)
     case 'restart':

@@ -36,8 +36,10 @@ export interface Ports {
   rtpengineRtp: readonly [min: number, max: number]
   /** Gateways after the first: this plus their index. */
   gateways: number
-  /** Carriers and phones of the self-test. */
+  /** Carriers of the self-test, at {@link CARRIER_IP}: this and the next ones. */
   selfTest: number
+  /** Where calls to the demo carrier go, at {@link CARRIER_IP}. */
+  carrier: number
 }
 
 /** Two Asterisks of the call role: a default, so that failover and sharding are always real. */
@@ -68,6 +70,7 @@ export function portsOf(flags: Pick<Flags, 'portBase' | 'httpPort' | 'instances'
     rtpengineRtp: [at(1000), at(2999)],
     gateways: at(90),
     selfTest: at(100),
+    carrier: at(120),
   }
 }
 
@@ -164,3 +167,6 @@ const nextBase = (base: number) => (base + BLOCK_SIZE <= 30_000 ? base + BLOCK_S
 
 /** Where servers listen. */
 export const LISTEN_IP = LOOPBACK
+
+/** The demo carrier's address. One of its own, because whatever calls from a carrier's address is that carrier. */
+export const CARRIER_IP = '127.0.0.31'

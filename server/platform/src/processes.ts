@@ -1,11 +1,9 @@
-// The process table as data: servers first, then our own processes.
-import { existsSync } from 'node:fs'
-import path from 'node:path'
+// The servers as a table: how each is started and when it is ready. Our own processes are in own-processes.ts.
 import { inRoot } from './chroot.ts'
 import { ARI_USER, asteriskName, DATABASE, kamailioName, type Setup } from './configure.ts'
 import { createDataFolder, prepareEdgeDatabase } from './database.ts'
-import { INSIDE, ROOT } from './paths.ts'
-import { healthPort, LISTEN_IP } from './ports.ts'
+import { INSIDE } from './paths.ts'
+import { LISTEN_IP } from './ports.ts'
 import {
   amqpProbe,
   dispatcherProbe,
@@ -18,10 +16,9 @@ import {
   rtpengineProbe,
 } from './probes.ts'
 import { NAME_VARIABLE, OWNER_VARIABLE } from './proc.ts'
-import { planServices } from './services.ts'
 import type { ProcessSpec } from './supervise.ts'
 
-const url = (port: number, page: string) => `http://${LISTEN_IP}:${port}${page}`
+export const url = (port: number, page: string): string => `http://${LISTEN_IP}:${port}${page}`
 const all =
   (...probes: Probe[]): Probe =>
   async () => {
@@ -145,79 +142,4 @@ export function connections({ ports, secrets }: Setup): Record<'MYSQL_URL' | 'MY
     REDIS_URL: `redis://:${secrets.redis_password}@${LISTEN_IP}:${ports.redis}`,
     AMQP_URL: `amqp://voipbin:${secrets.rabbitmq_password}@${LISTEN_IP}:${ports.rabbitmq}`,
   }
-}
-
-/** One of our own processes: a script under this Node. */
-interface OwnProcess {
-  name: string
-  script: string
-  args?: readonly string[]
-  env?: Readonly<Record<string, string>>
-}
-
-/** Gateway, services and proxies. A row per process; adding one is one line. */
-function ownRows(setup: Setup): OwnProcess[] {
-  const { flags, ports, secrets, paths } = setup
-  const edges = ports.kamailio.map((_, n) => kamailioName(n)).join(',')
-  return [
-    ...planServices(flags).map(({ name, services }) => ({ name, script: 'services/main.ts', args: services })),
-    ...ports.asteriskCall.map((own, n) => ({
-      name: `asterisk-proxy-${n + 1}`,
-      script: 'voip/proxies/asterisk/main.ts',
-      env: {
-        ASTERISK_ID: asteriskName(n),
-        ARI_URL: url(own.http, ''),
-        ARI_USER,
-        ARI_PASSWORD: secrets.ari_password,
-        EDGES: edges,
-        RECORDINGS_DIR: path.join(paths.server(asteriskName(n)), 'spool/recording'),
-      },
-    })),
-    {
-      name: 'kamailio-proxy',
-      script: 'voip/proxies/kamailio/main.ts',
-      env: { KAMAILIO_RPC_URLS: ports.kamailio.map(k => url(k.rpc, '/rpc')).join(',') },
-    },
-    // the first gateway has the port people know; more of them stand for what a load balancer would reach
-    ...Array.from({ length: flags.instances.gateway ?? 1 }, (_, n) => ({
-      name: n === 0 ? 'gateway' : `gateway-${n + 1}`,
-      script: 'server/gateway/src/main.ts',
-      env: { HTTP_PORT: String(n === 0 ? ports.http : ports.gateways + n) },
-    })),
-  ]
-}
-
-/** Our own processes, each with its health and metrics ports. Only what the checkout has: a script that is not there is no process. */
-export function ownProcesses(setup: Setup): ProcessSpec[] {
-  const { flags, ports, secrets, paths } = setup
-  const shared = {
-    ...connections(setup),
-    NODE_ENV: 'production',
-    VOIPBIN_STATE: paths.stateFile,
-    VOIPBIN_HOME: paths.home,
-    SIP_DOMAIN: flags.domain,
-    JWT_KEYS: secrets.jwt_keys.map(({ id, key }) => `${id}:${key}`).join(','),
-    INSTALLATION_KEY: secrets.installation_key,
-  }
-  const dependsOn = serverProcesses(setup).map(s => s.name)
-  return ownRows(setup)
-    .filter(row => existsSync(path.join(ROOT, row.script)))
-    .map((row, n) => {
-      const health = healthPort(ports, n)
-      return {
-        name: row.name,
-        dependsOn,
-        argv: [process.execPath, path.join(ROOT, row.script), ...(row.args ?? [])],
-        env: { ...shared, ...row.env, INSTANCE: row.name, ...healthPorts(health) },
-        ready: httpProbe(url(health, '/ready')),
-        healthUrl: url(health, '/health'),
-        metricsUrl: url(health + 1, '/metrics'),
-      }
-    })
-}
-
-/** The kernel's names, and those of the proxies. */
-const healthPorts = (port: number) => {
-  const [health, metrics] = [String(port), String(port + 1)]
-  return { PORT_HEALTH: health, PORT_METRICS: metrics, HEALTH_PORT: health, METRICS_PORT: metrics }
 }

@@ -7,6 +7,20 @@ import type { Paths } from './paths.ts'
 const hex = (bytes: number) => () => randomBytes(bytes).toString('hex')
 const secret = (bytes = 24) => z.string().min(16).default(hex(bytes))
 
+const known = z.string().nullable().default(null)
+
+/** Credentials of a customer that the launcher makes: what it chose, and what the platform answered once and never shows again. */
+const accountSchema = z.strictObject({
+  password: secret(9),
+  extension_passwords: z.array(z.string()).default(() => [hex(9)(), hex(9)()]),
+  /** Whose the two below are: they are made anew for another customer. */
+  customer_id: known,
+  accesskey: known,
+  webhook_secret: known,
+})
+export type AccountSecrets = z.infer<typeof accountSchema>
+const account = () => accountSchema.prefault({})
+
 /** Everything secret of one installation, generated once. A field added later is generated at the next start. */
 const secretsSchema = z.strictObject({
   mysql_root_password: secret(),
@@ -31,6 +45,11 @@ const secretsSchema = z.strictObject({
     .base64()
     .length(44)
     .default(() => randomBytes(32).toString('base64')),
+  super_admin_password: secret(),
+  demo: account(),
+  demo_other: account(),
+  /** The customer whose number the self-test calls. */
+  self_test: account(),
 })
 export type Secrets = z.infer<typeof secretsSchema>
 
@@ -38,10 +57,16 @@ export type Secrets = z.infer<typeof secretsSchema>
 export function loadSecrets(paths: Paths): Secrets {
   const text = readIfExists(paths.secretsFile)
   const secrets = parse(paths.secretsFile, text ?? '{}')
-  const complete = `${JSON.stringify(secrets, null, 2)}\n`
-  if (complete !== text) writeAtomically(paths.secretsFile, complete, 0o600)
+  if (formatted(secrets) !== text) saveSecrets(paths, secrets)
   return secrets
 }
+
+/** Keeps what was learned since: credentials that are shown once. */
+export function saveSecrets(paths: Paths, secrets: Secrets): void {
+  writeAtomically(paths.secretsFile, formatted(secrets), 0o600)
+}
+
+const formatted = (secrets: Secrets): string => `${JSON.stringify(secrets, null, 2)}\n`
 
 function parse(file: string, text: string): Secrets {
   const hint = 'Put back a copy of it. Removing it makes new secrets, which open neither the existing database nor what was encrypted.'

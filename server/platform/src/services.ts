@@ -13,9 +13,9 @@ export interface ServiceProcess {
   services: string[]
 }
 
-/** Which services run in which process. A service that shall run more than once gets processes of its own. */
+/** Which services run in which process. A service that `--instances` names gets processes of its own, also with `=1`. */
 export function planServices({ processes, instances }: Pick<Flags, 'processes' | 'instances'>): ServiceProcess[] {
-  const alone = (service: string) => processes || (instances[service] ?? 1) > 1
+  const alone = (service: string) => processes || instances[service] !== undefined
   const grouped = GROUPS.map(({ name, services }) => ({ name, services: services.filter(s => !alone(s)) })).filter(
     g => g.services.length > 0,
   )

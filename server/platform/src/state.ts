@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { readIfExists, writeAtomically } from './files.ts'
 import type { Flags } from './flags.ts'
 import type { Paths } from './paths.ts'
-import { type Ports, portNames } from './ports.ts'
+import { CARRIER_IP, type Ports, portNames } from './ports.ts'
 
 const demoSchema = z.strictObject({
   customer_id: z.uuid(),
@@ -36,7 +36,16 @@ export const stateSchema = z.strictObject({
   auth_url: z.url(),
   ws_url: z.url(),
   softphone_url: z.url(),
-  sip: z.strictObject({ udp: z.string(), tcp: z.string(), tls: z.string(), ws_url: z.url(), wss_url: z.url(), domain: z.string() }),
+  sip: z.strictObject({
+    udp: z.string(),
+    tcp: z.string(),
+    tls: z.string(),
+    ws_url: z.url(),
+    wss_url: z.url(),
+    domain: z.string(),
+    /** Where calls to the demo carrier go; it may call in from any port of that address. */
+    carrier: z.string(),
+  }),
   ports: z.record(z.string(), z.int().min(1).max(65_535)),
   processes: z.record(z.string(), processSchema),
   demo: demoSchema.optional(),
@@ -66,11 +75,16 @@ export function newState(flags: Flags, ports: Ports, supervisor: State['supervis
       ws_url: `ws://${ip}:${edge.ws}`,
       wss_url: `wss://${ip}:${edge.wss}`,
       domain: flags.domain,
+      carrier: `${CARRIER_IP}:${ports.carrier}`,
     },
-    ports: portNames(ports),
+    ports: { ...portNames(ports), ...gatewayPorts(flags, ports) },
     processes: {},
   }
 }
+
+/** Gateways after the first. */
+const gatewayPorts = ({ instances }: Flags, { gateways }: Ports): Record<string, number> =>
+  Object.fromEntries(Array.from({ length: (instances.gateway ?? 1) - 1 }, (_, n) => [`http_${n + 2}`, gateways + n + 1]))
 
 export function writeState(paths: Paths, state: State): void {
   writeAtomically(paths.stateFile, `${JSON.stringify(stateSchema.parse(state), null, 2)}\n`, 0o600)

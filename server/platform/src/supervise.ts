@@ -114,6 +114,11 @@ export class Supervisor {
     )
   }
 
+  /** Resolves when a process is ready for the first time; rejects with {@link StartError} when it fails. */
+  whenReady(name: string): Promise<void> {
+    return this.#entry(name).settled.promise
+  }
+
   async #startFirst(entry: Entry): Promise<void> {
     try {
       await Promise.all((entry.spec.dependsOn ?? []).map(name => this.#entry(name).settled.promise))

@@ -66,14 +66,7 @@ export const sessionHandlers = {
       const session = await open(tx, agent, { ...login, token_hash: new_token_hash, jti: new_jti })
       await endSession(tx, old)
       const { customer_id } = agent
-      const entry = {
-        action: 'login',
-        resource_type: 'agent',
-        resource_id: agent.id,
-        customer_id,
-        new: { event: 'session_refreshed' },
-      } as const
-      await recordAudit(tx, entry)
+      await recordAudit(tx, { action: 'refresh', resource_type: 'agent', resource_id: agent.id, customer_id })
       return session
     }),
   deleteSession: (ctx, { token_hash }) =>

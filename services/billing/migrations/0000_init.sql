@@ -71,13 +71,6 @@ CREATE TABLE `billing_inbox` (
 	CONSTRAINT `billing_inbox_pk` PRIMARY KEY(`message_id`,`step`)
 );
 --> statement-breakpoint
-CREATE TABLE `billing_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `billing_leases_name` PRIMARY KEY(`name`)
-);
---> statement-breakpoint
 CREATE TABLE `billing_outbox` (
 	`id` bigint AUTO_INCREMENT NOT NULL,
 	`event_id` varchar(36) NOT NULL,

@@ -1,9 +1,10 @@
 import type { CallHandlers } from '@voipbin/generated/rpc/call'
 import type { Call } from '@voipbin/generated/schemas'
+import { type AppError, isAppError } from '@voipbin/kernel'
 import { cancelAction, runAction } from '../actions.ts'
 import { type OnChannel, onChannel } from '../bridges.ts'
-import { change, tolerant } from '../effects.ts'
-import { type Ctx, hangup } from '../lifecycle.ts'
+import { change } from '../effects.ts'
+import { type Ctx, complete, hangup, lockCall } from '../lifecycle.ts'
 import { soundOf } from '../media.ts'
 import { startRecording, stopRecording } from '../recordings.ts'
 import { isTalking } from '../rules.ts'
@@ -11,23 +12,53 @@ import { type CallRow, calls } from '../schema.ts'
 import { createCall } from './create.ts'
 
 /** The call, answered and with a channel to act on. */
-async function talking(ctx: Ctx, id: string): Promise<OnChannel> {
+async function talking(ctx: Active, id: string): Promise<OnChannel> {
   const row = await calls.require(ctx, id)
   if (!isTalking(row.status) || !onChannel(row)) throw ctx.error('CALL_NOT_ACTIVE')
   return row
 }
 
-const update = (ctx: Ctx, id: string, patch: Partial<Pick<CallRow, 'hold' | 'mute_direction'>>): Promise<Call> =>
+type Active = Ctx & { error(reason: 'CALL_NOT_ACTIVE'): AppError }
+
+/** Acts on the channel of a call that is answered. A channel that is gone by then means that the call is, too. */
+async function act(ctx: Active, id: string, request: (call: OnChannel) => Promise<unknown>): Promise<OnChannel> {
+  const call = await talking(ctx, id)
+  try {
+    await request(call)
+    return call
+  } catch (error) {
+    if (isAppError(error) && error.reason.startsWith('CHANNEL_')) throw ctx.error('CALL_NOT_ACTIVE')
+    throw error
+  }
+}
+
+/** What the platform remembers of it. Told when it is new. */
+const note = (ctx: Active, id: string, change: (row: CallRow) => Partial<Pick<CallRow, 'hold' | 'mute_direction'>>): Promise<Call> =>
   ctx.tx(async tx => {
-    const row = await calls.update(tx, id, patch)
-    await tx.emit('call.updated', row)
-    return row
+    const row = await lockCall(tx, id)
+    if (!row || !isTalking(row.status)) throw ctx.error('CALL_NOT_ACTIVE')
+    const patch = change(row)
+    if (row.hold === (patch.hold ?? row.hold) && (patch.mute_direction === undefined || patch.mute_direction === row.mute_direction))
+      return row
+    const changed = await calls.update(tx, row, patch)
+    await tx.emit('call.updated', changed)
+    return changed
   })
+
+const channelOf = ({ asterisk_id, channel_id }: OnChannel) => ({ asterisk_id, channel_id })
 
 type Mute = CallRow['mute_direction']
 function afterUnmute(muted: Mute, opened: NonNullable<Mute>): Mute {
   if (opened === 'both' || muted === opened) return null
   return muted === 'both' ? (opened === 'in' ? 'out' : 'in') : muted
+}
+
+/** Milliseconds that Asterisk leaves between digits at least. */
+const shortestGap_ms = 40
+
+async function play(ctx: Ctx, call: OnChannel, media: string[]): Promise<void> {
+  const playback_id = await ctx.tx(async tx => tx.newId())
+  await ctx.call('playChannel', { ...channelOf(call), playback_id, media })
 }
 
 export const callHandlers = {
@@ -43,7 +74,12 @@ export const callHandlers = {
   getCall: (ctx, { id }) => calls.require(ctx, id),
   deleteCall: async (ctx, { id }) => {
     await calls.require(ctx, id)
-    await change(ctx, id, async (tx, row) => (await hangup(tx, row, 'normal_clearing')).effects)
+    // Nobody reports the end of a call that has no record any more: it is over at once.
+    await change(ctx, id, async (tx, row) => {
+      const leaving = await hangup(tx, row, 'normal_clearing')
+      const follows = await complete(tx, leaving.row, { cause: leaving.row.hangup_cause ?? 'normal_clearing', sip_code: null })
+      return [...leaving.effects, ...follows]
+    })
     return ctx.tx(async tx => {
       const row = await calls.remove(tx, id)
       await tx.emit('call.deleted', row)
@@ -56,54 +92,33 @@ export const callHandlers = {
     return calls.require(ctx, id)
   },
   holdCall: async (ctx, { id }) => {
-    const { asterisk_id, channel_id } = await talking(ctx, id)
-    await ctx.call('holdChannel', { asterisk_id, channel_id })
-    return update(ctx, id, { hold: true })
+    await act(ctx, id, call => ctx.call('holdChannel', channelOf(call)))
+    return note(ctx, id, () => ({ hold: true }))
   },
   unholdCall: async (ctx, { id }) => {
-    const { asterisk_id, channel_id } = await talking(ctx, id)
-    await ctx.call('unholdChannel', { asterisk_id, channel_id })
-    return update(ctx, id, { hold: false })
+    await act(ctx, id, call => ctx.call('unholdChannel', channelOf(call)))
+    return note(ctx, id, () => ({ hold: false }))
   },
   muteCall: async (ctx, { id, direction = 'both' }) => {
-    const { asterisk_id, channel_id, mute_direction } = await talking(ctx, id)
-    await ctx.call('muteChannel', { asterisk_id, channel_id, direction })
-    return update(ctx, id, { mute_direction: mute_direction && mute_direction !== direction ? 'both' : direction })
+    await act(ctx, id, call => ctx.call('muteChannel', { ...channelOf(call), direction }))
+    return note(ctx, id, ({ mute_direction: muted }) => ({ mute_direction: muted && muted !== direction ? 'both' : direction }))
   },
   unmuteCall: async (ctx, { id, direction = 'both' }) => {
-    const { asterisk_id, channel_id, mute_direction } = await talking(ctx, id)
-    await ctx.call('unmuteChannel', { asterisk_id, channel_id, direction })
-    return update(ctx, id, { mute_direction: afterUnmute(mute_direction, direction) })
+    await act(ctx, id, call => ctx.call('unmuteChannel', { ...channelOf(call), direction }))
+    return note(ctx, id, ({ mute_direction }) => ({ mute_direction: afterUnmute(mute_direction, direction) }))
   },
-  sendCallDtmf: async (ctx, { id, digits, duration = 100, interval = 100 }) => {
-    const row = await talking(ctx, id)
-    const { asterisk_id, channel_id } = row
-    await ctx.call('sendChannelDtmf', { asterisk_id, channel_id, digits, duration, between: Math.min(2000, Math.max(40, interval)) })
-    return row
-  },
-  playCall: async (ctx, { id, stream_urls }) => {
-    const row = await talking(ctx, id)
-    await ctx.call('playChannel', {
-      asterisk_id: row.asterisk_id,
-      channel_id: row.channel_id,
-      playback_id: ctx.newId(),
-      media: stream_urls.map(soundOf),
-    })
-    return row
-  },
-  talkCall: async (ctx, { id, text, language = 'en-US', voice = null }) => {
-    const row = await talking(ctx, id)
-    const { media_uri } = await ctx.call('createSpeech', { text, language, voice })
-    await ctx.call('playChannel', {
-      asterisk_id: row.asterisk_id,
-      channel_id: row.channel_id,
-      playback_id: ctx.newId(),
-      media: [soundOf(media_uri)],
-    })
-    return row
-  },
+  sendCallDtmf: (ctx, { id, digits, duration = 100, interval = 100 }) =>
+    act(ctx, id, call =>
+      ctx.call('sendChannelDtmf', { ...channelOf(call), digits, duration, between: Math.max(shortestGap_ms, interval) }),
+    ),
+  playCall: (ctx, { id, stream_urls }) => act(ctx, id, call => play(ctx, call, stream_urls.map(soundOf))),
+  talkCall: (ctx, { id, text, language = 'en-US', voice = null }) =>
+    act(ctx, id, async call => {
+      const { media_uri } = await ctx.call('createSpeech', { text, language, voice })
+      await play(ctx, call, [soundOf(media_uri)])
+    }),
   startCallRecording: async (ctx, { id, ...options }) => {
-    await startRecording(ctx, await talking(ctx, id), options)
+    await act(ctx, id, call => startRecording(ctx, call, options))
     return calls.require(ctx, id)
   },
   stopCallRecording: async (ctx, { id }) => {

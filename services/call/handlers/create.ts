@@ -2,19 +2,25 @@ import type { CallHandlers } from '@voipbin/generated/rpc/call'
 import type { Address, CallCreated } from '@voipbin/generated/schemas'
 import { addressOf, requireOwnSource, resolveDestinations, type Target } from '../destinations.ts'
 import { type Effect, run } from '../effects.ts'
-import { authorize } from '../funds.ts'
+import { authorize, release } from '../funds.ts'
 import { insertGroup } from '../groups.ts'
-import { callVariables } from '../inbound.ts'
 import { insertLeg } from '../legs.ts'
-import type { CallTx, Ctx } from '../lifecycle.ts'
-import { type CallRow, calls, type GroupcallRow } from '../schema.ts'
+import type { CallTx } from '../lifecycle.ts'
+import { type RunPlan, startRun } from '../runs.ts'
+import type { CallRow, GroupcallRow, Leg } from '../schema.ts'
 
 type Create = Parameters<CallHandlers['createCall']>[1]
 
-interface Created {
-  rows: CallRow[]
-  groups: GroupcallRow[]
-  effects: Effect[]
+/** A leg and the call it becomes. */
+interface Planned extends Leg {
+  id: string
+  activeflow_id: string | null
+}
+interface Order {
+  input: Create
+  source: Address
+  plan: RunPlan | null
+  targets: (Omit<Target, 'legs'> & { legs: Planned[] })[]
 }
 
 /** Answers before anybody rings: the calls exist, their INVITEs are on the way. */
@@ -26,80 +32,80 @@ export const createCall: CallHandlers['createCall'] = async (ctx, input) => {
     })
   }
   const source = addressOf(input.source)
-  const targets = await resolveDestinations(ctx, input.destinations, '/destinations')
-  await requireOwnSource(ctx, source, targets)
-  const ids = await ctx.tx(async tx => targets.map(() => tx.newId()))
-  await requireFunds(ctx, source, targets, ids)
-  const made = await ctx.tx(tx => insertCalls(tx, { input, source, targets, ids }))
-  await startFlows(ctx, input, made.rows)
-  await run(ctx, made.effects)
-  return answer(ctx, made)
+  const resolved = await resolveDestinations(ctx, input.destinations, '/destinations')
+  await requireOwnSource(ctx, source, resolved)
+  const ids = await ctx.tx(async tx => resolved.map(({ legs }) => legs.map(() => tx.newId())))
+  const targets = resolved.map((target, at) => ({
+    ...target,
+    legs: target.legs.map((leg, index) => ({ ...leg, id: ids[at]?.[index] ?? ctx.newId(), activeflow_id: null as string | null })),
+  }))
+  const order = { input, source, targets, plan: planOf(input) }
+  await prepare(ctx, order)
+  const { rows, groups, effects } = await ctx.tx(tx => insertCalls(tx, order))
+  await run(ctx, effects)
+  const [first] = rows
+  if (!first) throw ctx.error('DESTINATION_NOT_ROUTABLE')
+  // As they were made: what has happened since comes as events.
+  return { ...first, calls: rows, groupcalls: groups } satisfies CallCreated
 }
 
-/** Before anything is dialled: each carrier call needs credit for its first minute. */
-async function requireFunds(ctx: Ctx, source: Address, targets: readonly Target[], ids: readonly string[]): Promise<void> {
-  for (const [index, { destination, legs, group }] of targets.entries()) {
-    const id = ids[index]
-    if (group || !id || !legs[0]?.dialroutes.length) continue
-    if ((await authorize(ctx, { id, direction: 'outgoing', source, destination }, 60)) === 0) throw ctx.error('BALANCE_INSUFFICIENT')
+function planOf({ flow_id, actions, variables = {}, webhook_uri, webhook_method = 'POST' }: Create): RunPlan | null {
+  if (!flow_id && !actions) return null
+  return { flow_id: flow_id ?? null, actions: actions ?? null, variables, webhook_uri: webhook_uri ?? null, webhook_method }
+}
+
+/** Legs that ring at once: of a linear group the first only. */
+const atOnce = ({ legs, ring_method }: Order['targets'][number]): Planned[] => (ring_method === 'linear' ? legs.slice(0, 1) : legs)
+
+/**
+ * Before anything is dialled: credit for the first minute of each carrier call, and the runs, so that a bad flow is refused. When one of them fails,
+ * nothing of the others is left.
+ */
+async function prepare(ctx: Parameters<typeof createCall>[0], { source, targets, plan }: Order): Promise<void> {
+  const reserved: string[] = []
+  const started: string[] = []
+  try {
+    for (const { group, legs } of targets) {
+      const [leg] = legs
+      if (group || !leg?.dialroutes.length) continue
+      const { id, destination } = leg
+      if ((await authorize(ctx, { id, direction: 'outgoing', source, destination }, 60)) === 0) throw ctx.error('BALANCE_INSUFFICIENT')
+      reserved.push(id)
+    }
+    if (!plan) return
+    for (const leg of targets.flatMap(atOnce)) {
+      leg.activeflow_id = await startRun(ctx, { ...leg, direction: 'outgoing', source }, plan)
+      started.push(leg.activeflow_id)
+    }
+  } catch (error) {
+    for (const id of started) await ctx.call('stopActiveflow', { id })
+    for (const id of reserved) await release(ctx, id)
+    throw error
   }
 }
 
-async function insertCalls(
-  tx: CallTx,
-  order: { input: Create; source: Address; targets: readonly Target[]; ids: readonly string[] },
-): Promise<Created> {
-  const { input, source, targets, ids } = order
+interface Made {
+  rows: CallRow[]
+  groups: GroupcallRow[]
+  effects: Effect[]
+}
+
+async function insertCalls(tx: CallTx, { input, source, targets, plan }: Order): Promise<Made> {
   const { dial_timeout, max_duration, flow_id = null } = input
-  const made: Created = { rows: [], groups: [], effects: [] }
-  for (const [index, { legs, group, ring_method, destination }] of targets.entries()) {
+  const common = { source, dial_timeout, max_duration, flow_id }
+  const made: Made = { rows: [], groups: [], effects: [] }
+  for (const { legs, group, ring_method, destination } of targets) {
     const [leg] = legs
-    const id = ids[index]
-    if (!leg || !id) continue
+    if (!leg) continue
     if (group && legs.length > 1) {
-      const ringing = await insertGroup(tx, {
-        legs,
-        ring_method,
-        source,
-        destination,
-        owner: leg.owner,
-        dial_timeout,
-        max_duration,
-        flow_id,
-      })
+      const ringing = await insertGroup(tx, { ...common, legs, ring_method, destination, owner: leg.owner, plan })
       made.rows.push(...ringing.legs)
       made.groups.push(ringing.group)
       made.effects.push(...ringing.effects)
     } else {
-      made.rows.push(await insertLeg(tx, leg, { id, type: 'flow', source, dial_timeout, max_duration, flow_id }))
-      made.effects.push({ type: 'dial', call_id: id })
+      made.rows.push(await insertLeg(tx, leg, { ...common, type: 'flow' }))
+      made.effects.push({ type: 'dial', call_id: leg.id })
     }
   }
   return made
-}
-
-/** Runs begin when their call is answered; making them now lets the answer name them and refuses a bad flow before anybody rings. */
-async function startFlows(ctx: Ctx, input: Create, rows: readonly CallRow[]): Promise<void> {
-  if (!input.flow_id && !input.actions) return
-  for (const row of rows) {
-    const activeflow = await ctx.call('startActiveflow', {
-      ...(input.flow_id && { flow_id: input.flow_id }),
-      ...(input.actions && { actions: input.actions }),
-      reference_type: 'call',
-      reference_id: row.id,
-      start_on_answer: true,
-      variables: { ...input.variables, ...callVariables(row) },
-      webhook_uri: input.webhook_uri ?? null,
-      webhook_method: input.webhook_method,
-    })
-    await ctx.tx(async tx => void (await calls.update(tx, row.id, { activeflow_id: activeflow.id })))
-  }
-}
-
-async function answer(ctx: Ctx, { rows, groups }: Created): Promise<CallCreated> {
-  // As they were made: what has happened since comes as events.
-  const made = await Promise.all(rows.map(async row => ({ ...row, activeflow_id: (await calls.require(ctx, row.id)).activeflow_id })))
-  const [first] = made
-  if (!first) throw ctx.error('DESTINATION_NOT_ROUTABLE')
-  return { ...first, calls: made, groupcalls: groups }
 }

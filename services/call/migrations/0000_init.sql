@@ -87,6 +87,7 @@ CREATE TABLE `call_groupcalls` (
 	`pending` json NOT NULL,
 	`dial_timeout` int NOT NULL,
 	`relay_reason` boolean NOT NULL DEFAULT false,
+	`plan` json,
 	`action_run_id` varchar(36),
 	CONSTRAINT `call_groupcalls_id` PRIMARY KEY(`id`)
 );
@@ -123,13 +124,6 @@ CREATE TABLE `call_inbox` (
 	`result` json,
 	`tm_create` datetime(6) NOT NULL,
 	CONSTRAINT `call_inbox_pk` PRIMARY KEY(`message_id`,`step`)
-);
---> statement-breakpoint
-CREATE TABLE `call_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `call_leases_name` PRIMARY KEY(`name`)
 );
 --> statement-breakpoint
 CREATE TABLE `call_outbox` (
@@ -174,9 +168,11 @@ CREATE INDEX `call_calls_source` ON `call_calls` (`customer_id`,`source_target`)
 CREATE INDEX `call_calls_destination` ON `call_calls` (`customer_id`,`destination_target`);--> statement-breakpoint
 CREATE INDEX `call_calls_activeflow` ON `call_calls` (`activeflow_id`);--> statement-breakpoint
 CREATE INDEX `call_calls_groupcall` ON `call_calls` (`groupcall_id`);--> statement-breakpoint
+CREATE INDEX `call_calls_master` ON `call_calls` (`master_call_id`);--> statement-breakpoint
 CREATE INDEX `call_calls_asterisk` ON `call_calls` (`asterisk_id`,`status`);--> statement-breakpoint
 CREATE INDEX `call_groupcalls_list` ON `call_groupcalls` (`customer_id`,`tm_delete`,`tm_create`,`id`);--> statement-breakpoint
 CREATE INDEX `call_groupcalls_master` ON `call_groupcalls` (`master_call_id`);--> statement-breakpoint
+CREATE INDEX `call_groupcalls_action` ON `call_groupcalls` (`action_run_id`);--> statement-breakpoint
 CREATE INDEX `call_recordings_list` ON `call_recordings` (`customer_id`,`tm_delete`,`tm_create`,`id`);--> statement-breakpoint
 CREATE INDEX `call_recordings_name` ON `call_recordings` (`recording_name`);--> statement-breakpoint
 CREATE INDEX `call_recordings_file` ON `call_recordings` (`file_id`);--> statement-breakpoint

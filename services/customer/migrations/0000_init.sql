@@ -51,13 +51,6 @@ CREATE TABLE `customer_inbox` (
 	CONSTRAINT `customer_inbox_pk` PRIMARY KEY(`message_id`,`step`)
 );
 --> statement-breakpoint
-CREATE TABLE `customer_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `customer_leases_name` PRIMARY KEY(`name`)
-);
---> statement-breakpoint
 CREATE TABLE `customer_outbox` (
 	`id` bigint AUTO_INCREMENT NOT NULL,
 	`event_id` varchar(36) NOT NULL,

@@ -5,25 +5,35 @@ import { eq } from 'drizzle-orm'
 import type { StoredAction } from '../actions.ts'
 import { config, mayBeCalled } from '../config.ts'
 import { drive } from '../drive.ts'
-import { type Ctx, type Effect, end, insertRun, type FlowTx, lockRun } from '../run.ts'
+import { type Ctx, type Effect, end, type FlowTx, insertRun, lockRun } from '../run.ts'
 import { type ActiveflowRow, activeflows, flows, scriptTable } from '../schema.ts'
 import { checkedActions } from './flows.ts'
 import { checkNames, checkSize } from './variables.ts'
 
 /** A run as others see it: what the engine remembers stays here. */
-export function view({ variables: _variables, loops: _loops, executed_count: _count, awaits_answer: _awaits, ...run }: ActiveflowRow): Activeflow {
+export function view({
+  variables: _variables,
+  loops: _loops,
+  executed_count: _count,
+  awaits_answer: _awaits,
+  ...run
+}: ActiveflowRow): Activeflow {
   return run
 }
 
 /** What a run is made of: the actions given, or those of a flow as they are now. */
-async function scriptOf(ctx: Ctx, { flow_id, actions }: { flow_id?: string; actions?: Action[] }): Promise<{ flow_id: string | null; actions: StoredAction[] }> {
+async function scriptOf(
+  ctx: Ctx,
+  { flow_id, actions }: { flow_id?: string; actions?: Action[] },
+): Promise<{ flow_id: string | null; actions: StoredAction[] }> {
   if (flow_id && actions) throw exclusive(ctx, 'Give flow_id or actions, not both.')
   if (flow_id) return { flow_id, actions: (await flows.require(ctx, flow_id)).actions }
   if (actions) return { flow_id: null, actions: checkedActions(ctx, actions) }
   throw exclusive(ctx, 'Give flow_id or actions.')
 }
 
-const exclusive = (ctx: Ctx, message: string) => ctx.error('INVALID_ARGUMENT', { message, details: [{ field: '/flow_id', rule: 'oneOf', expected: 'either flow_id or actions' }] })
+const exclusive = (ctx: Ctx, message: string) =>
+  ctx.error('INVALID_ARGUMENT', { message, details: [{ field: '/flow_id', rule: 'oneOf', expected: 'either flow_id or actions' }] })
 
 export const activeflowHandlers = {
   listActiveflows: async (ctx, { page_size, page_token, tm_create_from, tm_create_to, ...where }) => {
@@ -36,10 +46,14 @@ export const activeflowHandlers = {
     checkNames(ctx, variables)
     checkSize(ctx, variables)
     if (webhook_uri && !config.of(ctx).HTTP_ALLOW_PRIVATE && !mayBeCalled(webhook_uri)) {
-      throw ctx.error('WEBHOOK_URI_REFUSED', { details: [{ field: '/webhook_uri', rule: 'public_address', expected: 'a public http or https address without credentials' }] })
+      throw ctx.error('WEBHOOK_URI_REFUSED', {
+        details: [{ field: '/webhook_uri', rule: 'public_address', expected: 'a public http or https address without credentials' }],
+      })
     }
     const reference = { reference_type: 'api' as const, reference_id: null, awaits_answer: false }
-    return ctx.tx(async tx => view(await insertRun(tx, { ...script, ...reference, variables, webhook_uri: webhook_uri ?? null, webhook_method })))
+    return ctx.tx(async tx =>
+      view(await insertRun(tx, { ...script, ...reference, variables, webhook_uri: webhook_uri ?? null, webhook_method })),
+    )
   },
   startActiveflow: async (ctx, { flow_id, actions, start_on_answer, reference_type, reference_id, ...run }) => {
     const known = await runOn(ctx, reference_type, reference_id)
@@ -47,7 +61,9 @@ export const activeflowHandlers = {
     const script = await scriptOf(ctx, { flow_id, actions })
     checkSize(ctx, run.variables)
     try {
-      return await ctx.tx(async tx => view(await insertRun(tx, { ...script, ...run, reference_type, reference_id, awaits_answer: start_on_answer })))
+      return await ctx.tx(async tx =>
+        view(await insertRun(tx, { ...script, ...run, reference_type, reference_id, awaits_answer: start_on_answer })),
+      )
     } catch (error) {
       if (!isDuplicate(error)) throw error
       const other = await runOn(ctx, reference_type, reference_id)
@@ -88,6 +104,12 @@ const stop = (ctx: Ctx, id: string): Promise<{ row: Activeflow; effect: Effect |
 
 async function stopRunning(tx: FlowTx, row: ActiveflowRow): Promise<{ row: Activeflow; effect: Effect | undefined }> {
   const { effect, row: ended } = await end(tx, row, 'stopped')
-  await recordAudit(tx, { action: 'update', resource_type: 'activeflow', resource_id: row.id, old: { status: row.status }, new: { status: ended.status, end_reason: ended.end_reason } })
+  await recordAudit(tx, {
+    action: 'update',
+    resource_type: 'activeflow',
+    resource_id: row.id,
+    old: { status: row.status },
+    new: { status: ended.status, end_reason: ended.end_reason },
+  })
   return { row: view(ended), effect }
 }

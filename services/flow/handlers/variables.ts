@@ -7,9 +7,16 @@ import { badName, isReserved, isTooLarge, type Variables } from '../variables.ts
 /** Throws for a name that belongs to the platform or could not be written as `${name}`. */
 export function checkNames(ctx: Ctx, variables: Variables): void {
   const bad = badName(variables)
-  if (bad !== undefined) throw ctx.error('INVALID_ARGUMENT', { message: 'A variable has no valid name.', details: [{ field: at(bad), rule: 'pattern', expected: 'letters, digits, dots, dashes and underscores' }] })
+  if (bad !== undefined)
+    throw ctx.error('INVALID_ARGUMENT', {
+      message: 'A variable has no valid name.',
+      details: [{ field: at(bad), rule: 'pattern', expected: 'letters, digits, dots, dashes and underscores' }],
+    })
   const reserved = Object.keys(variables).find(isReserved)
-  if (reserved !== undefined) throw ctx.error('VARIABLE_RESERVED', { details: [{ field: at(reserved), rule: 'reserved', expected: 'a name that does not begin with voipbin.' }] })
+  if (reserved !== undefined)
+    throw ctx.error('VARIABLE_RESERVED', {
+      details: [{ field: at(reserved), rule: 'reserved', expected: 'a name that does not begin with voipbin.' }],
+    })
 }
 
 const at = (name: string): string => `/variables/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
@@ -19,7 +26,11 @@ export function checkSize(ctx: Ctx, variables: Variables): void {
 }
 
 /** Changes the variables of a run that goes on. */
-function change(ctx: Ctx, id: string, work: (variables: Variables) => Record<string, string>): Promise<{ variables: Record<string, string> }> {
+function change(
+  ctx: Ctx,
+  id: string,
+  work: (variables: Variables) => Record<string, string>,
+): Promise<{ variables: Record<string, string> }> {
   return ctx.tx(async (tx: FlowTx) => {
     const row = await lockRun(tx, id)
     if (!row) throw ctx.error('ACTIVEFLOW_NOT_FOUND')
@@ -27,7 +38,13 @@ function change(ctx: Ctx, id: string, work: (variables: Variables) => Record<str
     const variables = work(row.variables)
     checkSize(ctx, variables)
     await activeflows.update(tx, row, { variables })
-    await recordAudit(tx, { action: 'update', resource_type: 'activeflow', resource_id: id, old: { variables: row.variables }, new: { variables } })
+    await recordAudit(tx, {
+      action: 'update',
+      resource_type: 'activeflow',
+      resource_id: id,
+      old: { variables: row.variables },
+      new: { variables },
+    })
     return { variables }
   })
 }

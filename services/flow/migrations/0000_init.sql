@@ -46,13 +46,6 @@ CREATE TABLE `flow_inbox` (
 	CONSTRAINT `flow_inbox_pk` PRIMARY KEY(`message_id`,`step`)
 );
 --> statement-breakpoint
-CREATE TABLE `flow_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `flow_leases_name` PRIMARY KEY(`name`)
-);
---> statement-breakpoint
 CREATE TABLE `flow_outbox` (
 	`id` bigint AUTO_INCREMENT NOT NULL,
 	`event_id` varchar(36) NOT NULL,

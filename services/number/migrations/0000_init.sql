@@ -6,7 +6,6 @@ CREATE TABLE `number_numbers` (
 	`tm_update` datetime(6) NOT NULL,
 	`tm_delete` datetime(6) NOT NULL DEFAULT '9999-01-01 00:00:00.000000',
 	`number` varchar(16) NOT NULL,
-	`claim` varchar(36) NOT NULL,
 	`type` varchar(16) NOT NULL,
 	`call_flow_id` varchar(36),
 	`message_flow_id` varchar(36),
@@ -16,7 +15,7 @@ CREATE TABLE `number_numbers` (
 	`stock` json,
 	`tm_purchase` datetime(6) NOT NULL,
 	CONSTRAINT `number_numbers_id` PRIMARY KEY(`id`),
-	CONSTRAINT `number_numbers_claim` UNIQUE(`claim`)
+	CONSTRAINT `number_numbers_number` UNIQUE(`number`,`tm_delete`)
 );
 --> statement-breakpoint
 CREATE TABLE `number_stock` (
@@ -24,6 +23,7 @@ CREATE TABLE `number_stock` (
 	`country` varchar(2) NOT NULL,
 	`region` varchar(255) NOT NULL,
 	`features` json NOT NULL,
+	`held_for` varchar(36),
 	CONSTRAINT `number_stock_number` PRIMARY KEY(`number`)
 );
 --> statement-breakpoint
@@ -33,13 +33,6 @@ CREATE TABLE `number_inbox` (
 	`result` json,
 	`tm_create` datetime(6) NOT NULL,
 	CONSTRAINT `number_inbox_pk` PRIMARY KEY(`message_id`,`step`)
-);
---> statement-breakpoint
-CREATE TABLE `number_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `number_leases_name` PRIMARY KEY(`name`)
 );
 --> statement-breakpoint
 CREATE TABLE `number_outbox` (

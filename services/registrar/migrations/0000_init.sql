@@ -28,13 +28,6 @@ CREATE TABLE `registrar_inbox` (
 	CONSTRAINT `registrar_inbox_pk` PRIMARY KEY(`message_id`,`step`)
 );
 --> statement-breakpoint
-CREATE TABLE `registrar_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `registrar_leases_name` PRIMARY KEY(`name`)
-);
---> statement-breakpoint
 CREATE TABLE `registrar_outbox` (
 	`id` bigint AUTO_INCREMENT NOT NULL,
 	`event_id` varchar(36) NOT NULL,

@@ -41,9 +41,8 @@ CREATE TABLE `route_routes` (
 	`provider_id` varchar(36) NOT NULL,
 	`priority` int NOT NULL,
 	`target` varchar(16) NOT NULL,
-	`claim` varchar(100) NOT NULL,
 	CONSTRAINT `route_routes_id` PRIMARY KEY(`id`),
-	CONSTRAINT `route_routes_claim` UNIQUE(`claim`)
+	CONSTRAINT `route_routes_same` UNIQUE(`customer_id`,`scope`,`target`,`provider_id`,`tm_delete`)
 );
 --> statement-breakpoint
 CREATE TABLE `route_inbox` (
@@ -52,13 +51,6 @@ CREATE TABLE `route_inbox` (
 	`result` json,
 	`tm_create` datetime(6) NOT NULL,
 	CONSTRAINT `route_inbox_pk` PRIMARY KEY(`message_id`,`step`)
-);
---> statement-breakpoint
-CREATE TABLE `route_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `route_leases_name` PRIMARY KEY(`name`)
 );
 --> statement-breakpoint
 CREATE TABLE `route_outbox` (

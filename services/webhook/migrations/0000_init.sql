@@ -81,13 +81,6 @@ CREATE TABLE `webhook_inbox` (
 	CONSTRAINT `webhook_inbox_pk` PRIMARY KEY(`message_id`,`step`)
 );
 --> statement-breakpoint
-CREATE TABLE `webhook_leases` (
-	`name` varchar(64) NOT NULL,
-	`holder` varchar(191) NOT NULL,
-	`tm_until` datetime(6) NOT NULL,
-	CONSTRAINT `webhook_leases_name` PRIMARY KEY(`name`)
-);
---> statement-breakpoint
 CREATE TABLE `webhook_outbox` (
 	`id` bigint AUTO_INCREMENT NOT NULL,
 	`event_id` varchar(36) NOT NULL,
@@ -124,7 +117,7 @@ CREATE TABLE `webhook_timers` (
 );
 --> statement-breakpoint
 CREATE INDEX `webhook_deliveries_list` ON `webhook_deliveries` (`customer_id`,`tm_delete`,`tm_create`,`id`);--> statement-breakpoint
-CREATE INDEX `webhook_deliveries_lane` ON `webhook_deliveries` (`lane`,`status`,`id`);--> statement-breakpoint
+CREATE INDEX `webhook_deliveries_lane` ON `webhook_deliveries` (`lane`,`status`,`tm_create`);--> statement-breakpoint
 CREATE INDEX `webhook_deliveries_webhook` ON `webhook_deliveries` (`webhook_id`,`status`);--> statement-breakpoint
 CREATE INDEX `webhook_deliveries_resource` ON `webhook_deliveries` (`customer_id`,`resource_id`);--> statement-breakpoint
 CREATE INDEX `webhook_webhooks_list` ON `webhook_webhooks` (`customer_id`,`tm_delete`,`tm_create`,`id`);--> statement-breakpoint

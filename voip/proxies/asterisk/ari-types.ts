@@ -132,7 +132,10 @@ export interface AriOperations {
   'channels.getChannelVar': { params: OnChannel & { variable: string }; result: { value: string } }
   'channels.playWithId': { params: OnChannel & { playbackId: string; media: string[] }; result: AriPlayback }
   'channels.record': { params: OnChannel & RecordOptions; result: AriLiveRecording }
-  'channels.snoopWithId': { params: OnChannel & { snoopId: string; spy: 'in' | 'out' | 'both'; app: string; appArgs?: string }; result: AriChannel }
+  'channels.snoopWithId': {
+    params: OnChannel & { snoopId: string; spy: 'in' | 'out' | 'both'; app: string; appArgs?: string }
+    result: AriChannel
+  }
   'channels.rtpstatistics': { params: OnChannel; result: { rxcount: number; txcount: number; rxploss: number; txploss: number } }
   'endpoints.get': { params: { tech: string; resource: string }; result: { state?: 'unknown' | 'offline' | 'online' } }
   'playbacks.get': { params: { playbackId: string }; result: AriPlayback }

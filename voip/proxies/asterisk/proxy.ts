@@ -1,7 +1,7 @@
 import type { Logger } from '@voipbin/kernel'
 import type { AriEvent } from './ari-types.ts'
-import { AriError, AriUnavailable, type AsteriskPort } from './port.ts'
 import { snoopedChannel } from './ids.ts'
+import { AriError, AriUnavailable, type AsteriskPort } from './port.ts'
 import { type Outgoing, Registry } from './registry.ts'
 
 /** Where events go. The kernel's sharded publisher is one. */

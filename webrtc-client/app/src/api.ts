@@ -1,8 +1,6 @@
-import { type components, type PageResult, UnauthenticatedError, VoIPBIN } from '@voipbin/sdk'
+import { type AuthToken, type Call, type Extension, type PageResult, UnauthenticatedError, VoIPBIN } from '@voipbin/sdk'
 
-export type AuthToken = components['schemas']['AuthToken']
-export type Call = components['schemas']['Call']
-export type Extension = components['schemas']['Extension']
+export type { AuthToken, Call, Extension }
 
 /** REST as the softphone needs it, over the SDK. Errors are the SDK's. */
 export class Api {

@@ -52,7 +52,7 @@ export function createUpgrade({
     }
     socket.on('error', error => log.debug('socket broke during its handshake', { request_id, err: error }))
     const url = incoming.url ?? ''
-    if (!paths.has(url.split('?', 1)[0] ?? '')) return refuse(fail.routeNotFound())
+    if (!paths.has(url.split('?', 1)[0] ?? '')) return refuse(fail.pathNotFound())
     if (incoming.headers.upgrade?.toLowerCase() !== 'websocket')
       return refuse(fail.invalid('Only upgrades to websocket are known here.', { field: '/Upgrade', rule: 'enum', expected: 'websocket' }))
     const { origin } = incoming.headers

@@ -2,6 +2,7 @@ import process from 'node:process'
 import { createProgress } from '../../progress.mjs'
 import { serverUser } from '../configure.ts'
 import { control } from '../control.ts'
+import { linkEdgeViews } from '../database.ts'
 import { parseFlags } from '../flags.ts'
 import { pathsOf } from '../paths.ts'
 import { migrate } from '../platform.ts'
@@ -16,9 +17,8 @@ export async function migrateCommand(args: string[]): Promise<number> {
   await control(paths, { command: 'status' })
   const mariadb = readState(paths)?.ports.mariadb
   const ports = portsOf({ ...flags, portBase: mariadb === undefined ? flags.portBase : mariadb - 1 })
-  await migrate(
-    { flags, paths, ports, secrets: loadSecrets(paths), user: await serverUser(paths), tcpRoot: false },
-    createProgress(process.stdout),
-  )
+  const setup = { flags, paths, ports, secrets: loadSecrets(paths), user: await serverUser(paths), tcpRoot: false }
+  await migrate(setup, createProgress(process.stdout))
+  await linkEdgeViews(setup)
   return 0
 }

@@ -10,7 +10,8 @@ import { PlatformError } from '../errors.ts'
 import { type Flags, parseFlags } from '../flags.ts'
 import { pathsOf } from '../paths.ts'
 import { type Platform, startPlatform } from '../platform.ts'
-import { readState, type State } from '../state.ts'
+import { readState } from '../state.ts'
+import { summary } from '../summary.ts'
 
 /** Set in the process that `--detach` leaves behind. */
 const DETACHED = 'VOIPBIN_DETACHED'
@@ -55,7 +56,7 @@ async function run(
     return 130
   }
   progress.line()
-  print(summary(platform.state, Date.now() - began, flags.detach))
+  print(summary(platform.state, { took: seconds(Date.now() - began), detached: flags.detach }))
   ready?.()
   const reason = await asked.promise
   const stopping = Date.now()
@@ -65,38 +66,6 @@ async function run(
   print(`Stopped in ${seconds(Date.now() - stopping)}; nothing is left running.\n`)
   await release()
   return 0
-}
-
-function summary(state: State, took_ms: number, detached: boolean): string {
-  const rows = [
-    `VoIPBIN is ready (${seconds(took_ms)}).`,
-    '',
-    ...(state.processes.gateway
-      ? [`  API         ${state.api_url}`, `  WebSocket   ${state.ws_url}`, `  Softphone   ${state.softphone_url}`]
-      : []),
-    `  SIP         ${state.sip.udp} (udp, tcp), ${state.sip.tls} (tls), domain ${state.sip.domain}`,
-    `  SIP over WebSocket  ${state.sip.wss_url}`,
-    '',
-    ...(state.demo ? demoLines(state, state.demo) : []),
-    detached ? '  npm run status · npm run logs · npm stop' : '  Ctrl-C stops it. In another terminal: npm run status · npm run logs',
-    '',
-  ]
-  return rows.join('\n')
-}
-
-function demoLines(state: State, demo: NonNullable<State['demo']>): string[] {
-  const extension = demo.extensions[0]
-  return [
-    `  Demo        user ${demo.username}, password ${demo.password}`,
-    `              access key ${demo.accesskey}, number ${demo.number}`,
-    ...demo.extensions.map(e => `              extension ${e.extension}, password ${e.password}`),
-    '',
-    '  Try it:',
-    `    curl ${state.api_url}/calls -H 'Authorization: AccessKey ${demo.accesskey}'`,
-    `    node -e "import('@voipbin/sdk').then(async ({ VoIPBIN }) => console.log(await new VoIPBIN({ accessKey: '${demo.accesskey}', baseUrl: '${state.api_url}' }).calls.list()))"`,
-    `    open ${state.softphone_url} and sign in as extension ${extension?.extension}`,
-    '',
-  ]
 }
 
 /** Starts a process of its own session that goes on after the terminal, shows what it says, answers with its result. */
@@ -154,9 +123,7 @@ async function alreadyRunning(flags: Flags): Promise<number> {
   while (Date.now() < end) {
     const state = readState(paths)
     if (state?.status === 'ready' && (await answers(flags))) {
-      process.stdout.write(
-        `${summary(state, Date.now() - Date.parse(state.tm_start), true).replace(/\(.*?\)/, `(started ${state.tm_start})`)}`,
-      )
+      process.stdout.write(summary(state, { took: `started ${state.tm_start}`, detached: true }))
       return 0
     }
     if (state?.status === 'failed') throw new PlatformError('The other start failed: see .voipbin/log/supervisor.log or its terminal.')

@@ -1,0 +1,129 @@
+// Gateway, services and proxies as a table: which script, with which environment. The scripts refuse to start when a variable is missing.
+import path from 'node:path'
+import { ARI_USER, asteriskName, EDGE_DATABASE, kamailioName, type Setup } from './configure.ts'
+import { ROOT } from './paths.ts'
+import { healthPort } from './ports.ts'
+import { httpProbe } from './probes.ts'
+import { connections, serverProcesses, url } from './processes.ts'
+import { planServices } from './services.ts'
+import { SOFTPHONE_DIST } from './softphone.ts'
+import { speechRunner } from './speech.ts'
+import { newState } from './state.ts'
+import type { ProcessSpec } from './supervise.ts'
+
+/** One of our own processes: a script under this Node. */
+interface OwnProcess {
+  name: string
+  script: string
+  args?: readonly string[]
+  env: Readonly<Record<string, string>>
+}
+
+/** The operator's own customer and its first super admin, who makes everything else. */
+export const SUPER_ADMIN = 'admin@voipbin.example'
+
+/** Node keeps what it made of the sources: half of the time a process needs to start. */
+const COMPILE_CACHE = path.join(ROOT, '.voipbin/compile-cache')
+
+/** A row per process. */
+function ownRows(setup: Setup): OwnProcess[] {
+  const { flags, ports } = setup
+  return [
+    ...planServices(flags).map(({ name, services }) => ({
+      name,
+      script: 'services/main.ts',
+      args: services,
+      env: serviceEnvironment(setup),
+    })),
+    ...ports.asteriskCall.map((own, n) => ({
+      name: `asterisk-proxy-${n + 1}`,
+      script: 'voip/proxies/asterisk/main.ts',
+      env: asteriskProxyEnvironment(setup, own.http, asteriskName(n)),
+    })),
+    {
+      name: 'kamailio-proxy',
+      script: 'voip/proxies/kamailio/main.ts',
+      env: { EDGES: ports.kamailio.map((own, n) => `${kamailioName(n)}=${url(own.rpc, '')}`).join(',') },
+    },
+    // the first gateway has the port people know; more of them stand for what a load balancer would reach
+    ...Array.from({ length: flags.instances.gateway ?? 1 }, (_, n) => ({
+      name: n === 0 ? 'gateway' : `gateway-${n + 1}`,
+      script: 'server/gateway/src/main.ts',
+      env: { ...gatewayEnvironment(setup), HTTP_PORT: String(n === 0 ? ports.http : ports.gateways + n) },
+    })),
+  ]
+}
+
+function dataEnvironment(setup: Setup): Record<string, string> {
+  const { MYSQL_URL, REDIS_URL, AMQP_URL } = connections(setup)
+  return { MYSQL_URL, REDIS_URL, AMQP_URL, INSTALLATION_KEY: setup.secrets.installation_key }
+}
+
+function serviceEnvironment(setup: Setup): Record<string, string> {
+  const { flags, paths, ports, secrets } = setup
+  return {
+    ...dataEnvironment(setup),
+    SIP_DOMAIN: flags.domain,
+    EDGE_DATABASE,
+    // an installation on one machine: whoever tries webhooks has the receiver on the same machine
+    HTTP_ALLOW_PRIVATE: 'true',
+    OPERATOR_NAME: 'Operator',
+    OPERATOR_EMAIL: 'operator@voipbin.example',
+    SUPER_ADMIN_USERNAME: SUPER_ADMIN,
+    SUPER_ADMIN_PASSWORD: secrets.super_admin_password,
+    STORAGE_DIR: paths.storage,
+    SPEECH_RUNNER: speechRunner(setup),
+    PUBLIC_URL: url(ports.http, ''),
+  }
+}
+
+function asteriskProxyEnvironment({ ports, secrets, paths }: Setup, ari: number, name: string): Record<string, string> {
+  return {
+    ASTERISK_ID: name,
+    ARI_URL: url(ari, ''),
+    ARI_USER,
+    ARI_PASSWORD: secrets.ari_password,
+    EDGES: ports.kamailio.map((_, n) => kamailioName(n)).join(','),
+    RECORDINGS_DIR: path.join(paths.server(name), 'spool/recording'),
+  }
+}
+
+function gatewayEnvironment(setup: Setup): Record<string, string> {
+  const { flags, ports, secrets } = setup
+  const { api_url, auth_url, ws_url, sip } = newState(flags, ports, null)
+  const softphone = { api_url, auth_url, ws_url, sip: { ws_url: sip.ws_url, wss_url: sip.wss_url, domain: `registrar.${sip.domain}` } }
+  return {
+    ...dataEnvironment(setup),
+    JWT_KEYS: secrets.jwt_keys.map(({ id, key }) => `${id}:${key}`).join(','),
+    PUBLIC_URLS: new URL(api_url).origin,
+    SOFTPHONE_DIR: SOFTPHONE_DIST,
+    SOFTPHONE_CONFIG: JSON.stringify(softphone),
+  }
+}
+
+/** Our own processes, each with its health and metrics ports. */
+export function ownProcesses(setup: Setup): ProcessSpec[] {
+  const dependsOn = serverProcesses(setup).map(s => s.name)
+  const { AMQP_URL } = connections(setup)
+  return ownRows(setup).map(({ name, script, args = [], env }, n) => {
+    const health = healthPort(setup.ports, n)
+    return {
+      name,
+      dependsOn,
+      argv: [process.execPath, path.join(ROOT, script), ...args],
+      env: {
+        NODE_ENV: 'production',
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        AMQP_URL,
+        ...env,
+        INSTANCE: name,
+        PORT_HEALTH: String(health),
+        PORT_METRICS: String(health + 1),
+      },
+      ready: httpProbe(url(health, '/ready')),
+      readyTimeout_ms: 45_000,
+      healthUrl: url(health, '/health'),
+      metricsUrl: url(health + 1, '/metrics'),
+    }
+  })
+}

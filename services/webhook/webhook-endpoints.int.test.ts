@@ -1,0 +1,191 @@
+import type { Calls } from '@voipbin/generated/rpc/calls'
+import { type In, uuid7 } from '@voipbin/kernel'
+import { until } from '@voipbin/kernel/testing'
+import { describe, expect, test } from 'vitest'
+import { testApp } from '../test-app.ts'
+import webhook from './service.ts'
+import {
+  allOver,
+  app,
+  create,
+  customer,
+  deliveries,
+  flow,
+  happen,
+  lanes,
+  mine,
+  missing,
+  over,
+  receiver,
+  sent,
+  theirs,
+  typesOf,
+  verify,
+} from './webhook-fixture.ts'
+import type { Received } from './webhook-receiver.ts'
+
+describe('endpoints', () => {
+  test('show their secret once and keep it encrypted', async () => {
+    const made = await create('/a', { event_types: ['*'] })
+    expect(made.secret).toMatch(/^whsec_[A-Za-z0-9+/=]{32,}$/)
+    const changed = await app.call('updateWebhook', { id: made.id, name: 'n' }, mine)
+    expect(changed).toMatchObject({ name: 'n', uri: made.uri })
+    const seen = [
+      changed,
+      await app.call('getWebhook', { id: made.id }, mine),
+      await app.call('listWebhooks', { page_size: 10, status: 'enabled' }, mine),
+    ]
+    await until(() => receiver.received.length > 0)
+    await app.call('deleteWebhook', { id: made.id }, mine)
+    await until(() => sent().length === 3)
+    expect(sent()).toEqual(['webhook.created', 'webhook.updated', 'webhook.deleted'])
+    const audits = await app.query<{ action: string }>('SELECT * FROM kernel_audits WHERE resource_id = ? ORDER BY tm_create', [made.id])
+    expect(audits.map(row => row.action)).toEqual(['create', 'update', 'delete'])
+    const kept = [
+      await app.query('SELECT * FROM webhook_webhooks'),
+      await app.query('SELECT result FROM webhook_inbox'),
+      await app.query('SELECT * FROM webhook_outbox'),
+    ]
+    expect(JSON.stringify([seen, app.events, audits, kept, receiver.received])).not.toContain(made.secret)
+    expect(await app.ownerOf('webhook', 'webhook', made.id)).toBe(null)
+  })
+
+  test('the same request again makes one and shows the same secret', async () => {
+    const message_id = uuid7()
+    const input = { uri: receiver.url('/a'), event_types: ['*'], retry_schedule: [0], timeout: 10 } as In<Calls, 'createWebhook'>
+    const first = await app.call('createWebhook', input, mine, { message_id })
+    expect(await app.call('createWebhook', input, mine, { message_id })).toEqual(first)
+    expect((await app.call('listWebhooks', { page_size: 10 }, mine)).result).toHaveLength(1)
+  })
+
+  test('a rotation signs with both secrets until the overlap ends', async () => {
+    const made = await create('/rotate')
+    const rotated = await app.call('rotateWebhookSecret', { id: made.id, overlap: 3600 }, mine)
+    expect(rotated.secret).not.toBe(made.secret)
+    await happen('call.created')
+    await until(() => receiver.of('/rotate').length === 1)
+    for (const secret of [made.secret, rotated.secret]) await verify(receiver.of('/rotate')[0] as Received, secret)
+    await app.query("UPDATE webhook_webhooks SET tm_secret_overlap_end = '2020-01-01' WHERE id = ?", [made.id])
+    await happen('call.created')
+    await until(() => receiver.of('/rotate').length === 2)
+    await expect(verify(receiver.of('/rotate')[1] as Received, made.secret)).rejects.toThrow()
+    const last = await app.call('rotateWebhookSecret', { id: made.id, overlap: 0 }, mine)
+    expect(last.tm_secret_overlap_end).toBeNull()
+    await happen('call.created')
+    await until(() => receiver.of('/rotate').length === 3)
+    await verify(receiver.of('/rotate')[2] as Received, last.secret)
+    await expect(verify(receiver.of('/rotate')[2] as Received, rotated.secret)).rejects.toThrow()
+  })
+
+  test('410 disables at once, and says so', async () => {
+    const made = await create('/gone', { retry_schedule: [0, 0, 0] })
+    receiver.answers.set('/gone', () => 410)
+    const id = uuid7()
+    await happen('call.created', id)
+    await happen('call.hungup', id)
+    const rows = await allOver(2)
+    expect(rows.map(row => [row.event_type, row.status, row.attempt_count])).toEqual([
+      ['call.hungup', 'canceled', 0],
+      ['call.created', 'failed', 1],
+    ])
+    await until(() => sent().includes('webhook.disabled'))
+    expect(app.events.at(-1)).toMatchObject({
+      event_type: 'webhook.disabled',
+      data: { id: made.id, status: 'disabled', disabled_reason: 'gone' },
+    })
+    await happen('call.created')
+    receiver.answers.clear()
+    await app.call('updateWebhook', { id: made.id, status: 'enabled' }, mine)
+    await happen('call.answered')
+    await until(() => receiver.of('/gone').length === 2)
+    expect(typesOf(receiver.of('/gone'))).toEqual(['call_created', 'call_answered'])
+    expect(await app.call('updateWebhook', { id: made.id, status: 'disabled' }, mine)).toMatchObject({ disabled_reason: 'manual' })
+  })
+
+  test('five days without a success disable', async () => {
+    const made = await create('/bad', { retry_schedule: [0] })
+    receiver.answers.set('/bad', () => 500)
+    await happen('call.created')
+    await allOver(1)
+    expect(await app.call('getWebhook', { id: made.id }, mine)).toMatchObject({ status: 'enabled', tm_last_failure: expect.any(String) })
+    await app.query('UPDATE webhook_webhooks SET tm_failing = tm_failing - INTERVAL 6 DAY WHERE id = ?', [made.id])
+    await happen('call.created')
+    await until(() => sent().includes('webhook.disabled'))
+    expect(await app.call('getWebhook', { id: made.id }, mine)).toMatchObject({ status: 'disabled', disabled_reason: 'failing' })
+  })
+
+  test.each(['enabled', 'disabled'] as const)('a test reaches an endpoint that is %s, out of line', async status => {
+    const made = await create('/ping', { status, retry_schedule: [0, 0, 0] })
+    receiver.answers.set('/ping', () => 500)
+    const begun = await app.call('testWebhook', { id: made.id }, mine)
+    expect(begun).toMatchObject({ event_type: 'webhook.ping', status: 'pending', webhook_id: made.id })
+    expect(await over(begun.id)).toMatchObject({ status: 'failed', attempt_count: 1 })
+    const [request] = receiver.of('/ping')
+    await verify(request as Received, made.secret)
+    const { data, type } = JSON.parse(request?.body ?? '')
+    const { secret: _secret, ...shown } = made
+    expect({ data, type }).toEqual({ data: shown, type: 'webhook_ping' })
+  })
+
+  test('one that is deleted gets nothing more', async () => {
+    const made = await create('/late', { retry_schedule: [0, 3600] })
+    receiver.answers.set('/late', () => 500)
+    const id = uuid7()
+    await happen('call.created', id)
+    await happen('call.hungup', id)
+    await until(async () => (await deliveries()).some(row => row.attempt_count === 1))
+    await app.call('deleteWebhook', { id: made.id }, mine)
+    expect((await deliveries()).map(row => row.status)).toEqual(['canceled', 'canceled'])
+    expect(await lanes()).toEqual([])
+    const [row] = await deliveries()
+    await expect(app.call('replayWebhookDelivery', { id: row?.id ?? '' }, mine)).rejects.toMatchObject({ reason: 'WEBHOOK_GONE' })
+  })
+
+  test.each([
+    { event_types: ['call.*', 'call.exploded'], error: 'EVENT_TYPE_UNKNOWN', field: '/event_types/1' },
+    { event_types: ['asterisk.*'], error: 'EVENT_TYPE_UNKNOWN', field: '/event_types/0' },
+  ])('filters $event_types are refused', async ({ event_types, error, field }) => {
+    const wrong = { reason: error, details: [{ field }] }
+    await expect(create('/a', { event_types })).rejects.toMatchObject(wrong)
+    const { id } = await create('/a')
+    await expect(app.call('updateWebhook', { id, event_types }, mine)).rejects.toMatchObject(wrong)
+  })
+
+  test('a customer may have fifty', async () => {
+    await Promise.all(Array.from({ length: 50 }, () => create('/a')))
+    await expect(create('/a')).rejects.toMatchObject({ reason: 'WEBHOOK_LIMIT_REACHED' })
+  })
+
+  test.each([
+    { operation: 'getWebhook' as const, more: {} },
+    { operation: 'updateWebhook' as const, more: { name: 'x' } },
+    { operation: 'deleteWebhook' as const, more: {} },
+    { operation: 'rotateWebhookSecret' as const, more: { overlap: 0 } },
+    { operation: 'testWebhook' as const, more: {} },
+  ])('$operation: a foreign endpoint looks like a missing one', async ({ operation, more }) => {
+    const { id } = await create('/a')
+    await expect(app.call(operation, { id, ...more } as never, theirs)).rejects.toMatchObject({ reason: 'WEBHOOK_NOT_FOUND' })
+    await expect(app.call(operation, { id: missing, ...more } as never, mine)).rejects.toMatchObject({ reason: 'WEBHOOK_NOT_FOUND' })
+    expect((await app.call('listWebhooks', { page_size: 10 }, theirs)).result).toEqual([])
+  })
+
+  test('go with their customer', async () => {
+    await create('/a')
+    await app.publish('customer', { event_type: 'customer.deleted', customer_id: mine.customer_id, data: { id: mine.customer_id } })
+    await until(async () => (await app.call('listWebhooks', { page_size: 10 }, mine)).result.length === 0)
+  })
+})
+
+test('private addresses are refused where they may not be reached', async () => {
+  await using closed = await testApp({ services: [webhook], standIns: [customer, flow], env: { HTTP_ALLOW_PRIVATE: 'false' } })
+  const uris = ['http://127.0.0.1/', 'http://localhost:8080/', 'http://[::1]/', 'http://10.0.0.1/', 'http://169.254.169.254/latest']
+  for (const uri of uris) {
+    const input = { uri, event_types: ['*'], retry_schedule: [0], timeout: 10 } as In<Calls, 'createWebhook'>
+    await expect(closed.call('createWebhook', input, mine)).rejects.toMatchObject({
+      reason: 'WEBHOOK_URI_REFUSED',
+      details: [{ field: '/uri' }],
+    })
+    const run = { activeflow_id: uuid7(), action_run_id: uuid7(), method: 'POST', data_type: 'text/plain', data: '', sync: false } as const
+    await expect(closed.call('sendActiveflowWebhook', { ...run, uri }, mine)).rejects.toMatchObject({ reason: 'WEBHOOK_URI_REFUSED' })
+  }
+})
