@@ -107,5 +107,11 @@ function section({ title, rows }: Section): string {
 /** `<id>` is no tag, and nothing inside backticks is touched. */
 const prose = (text: string): string => text.replace(/`[^`]*`|</g, part => (part === '<' ? '&lt;' : part))
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')
+/** A table as the formatter would leave it: columns as wide as their widest cell. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [head, ...rows].map(cells => cells.map(cell => cell.replaceAll('|', '\\|')))
+  const widths = head.map((_, i) => Math.max(3, ...lines.map(cells => cells[i]?.length ?? 0)))
+  const text = (cells: readonly string[]): string => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`
+  const [first = [], ...others] = lines
+  return [text(first), text(widths.map(width => '-'.repeat(width))), ...others.map(text)].join('\n')
+}

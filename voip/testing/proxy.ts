@@ -30,9 +30,13 @@ export async function startAsteriskProxy(
   const log = createWriteStream(join(stack.dir, `proxy-${asterisk.id}.log`), { flags: 'a' })
   child.stdout.pipe(log, { end: false })
   child.stderr.pipe(log, { end: false })
-  await until(`the proxy of ${asterisk.id}`, async () => {
-    if (child.exitCode !== null) throw new Error(`the proxy ended with ${child.exitCode}`)
-    return (await fetch(`http://127.0.0.1:${port}/ready`)).ok
-  })
+  await until(
+    `the proxy of ${asterisk.id}`,
+    async () => {
+      if (child.exitCode !== null) throw new Error(`the proxy ended with ${child.exitCode}`)
+      return (await fetch(`http://127.0.0.1:${port}/ready`)).ok
+    },
+    60_000,
+  )
   return child
 }

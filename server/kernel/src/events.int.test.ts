@@ -304,6 +304,6 @@ describe('a timer', () => {
       const rows = await rung(id)
       return rows.length > 0 && rows
     })
-    expect(row?.late_ms).toBeLessThan(250)
+    expect(row?.late_ms).toBeLessThan(5_000)
   })
 })

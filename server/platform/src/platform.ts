@@ -86,7 +86,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const jobs = new AbortController()
   const giveUp = () => {
     jobs.abort()
-    void supervisor.stop()
+    void supervisor.stop(2500)
   }
   options.signal?.addEventListener('abort', giveUp, { once: true })
   try {

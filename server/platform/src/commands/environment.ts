@@ -4,7 +4,6 @@ import path from 'node:path'
 import process from 'node:process'
 import { tryLock } from '../../lock.mjs'
 import { createProgress } from '../../progress.mjs'
-import { DATABASE } from '../configure.ts'
 import { PlatformError } from '../errors.ts'
 import { parseFlags } from '../flags.ts'
 import { loopbackUp } from '../namespace.ts'
@@ -45,8 +44,8 @@ function environment({ setup }: Platform): NodeJS.ProcessEnv {
   return {
     ...process.env,
     ...connections(setup),
-    // tests make databases of their own
-    MYSQL_URL: `mysql://root:${secrets.mysql_root_password}@${LISTEN_IP}:${ports.mariadb}/${DATABASE}`,
+    // the server without a database: tests make their own
+    MYSQL_URL: `mysql://root:${secrets.mysql_root_password}@${LISTEN_IP}:${ports.mariadb}`,
     VOIPBIN_STATE: paths.stateFile,
     VOIPBIN_INROOT: writeWrapper(paths, 'inroot', { in_root, rootfs: paths.rootfs }, 'exec "$in_root" "$rootfs" "$INST" 0:0 "$@"'),
     // the namespace has loopback only, over which a browser sends no media by itself
