@@ -7,14 +7,20 @@ export interface PortBlock {
   next(): number
 }
 
-/** A block of `size` consecutive ports between 30000 and 59999 whose first, middle and last are free on loopback, TCP and UDP. */
+/** Above the platform's own block and below the ports the kernel gives to outgoing connections in the tests' namespace; half for each test worker. */
+const half = 14_000
+const lowest = 22_000 + (Number(process.env.VITEST_POOL_ID ?? 0) % 2) * half
+let next = lowest + randomInt(half / 2)
+
+/** A block of `size` consecutive ports that nobody was given before and that are free on loopback, TCP and UDP. */
 export async function portBlock(size: number, options: { even?: boolean } = {}): Promise<PortBlock> {
   for (let attempt = 0; attempt < 50; attempt++) {
-    let first = randomInt(30_000, 60_000 - size)
-    if (options.even) first -= first % 2
-    const probes = await Promise.all(
-      [...new Set([first, first + (size >> 1), first + size - 1])].flatMap(port => [tcpFree(port), udpFree(port)]),
-    )
+    let first = options.even ? next + (next % 2) : next
+    if (first + size > lowest + half) first = lowest
+    next = first + size
+    // of a large block, which is for media, the ends and the middle stand for all
+    const ports = size > 100 ? [first, first + (size >> 1), first + size - 1] : Array.from({ length: size }, (_, i) => first + i)
+    const probes = await Promise.all(ports.flatMap(port => [tcpFree(port), udpFree(port)]))
     if (!probes.every(Boolean)) continue
     let used = 0
     return {

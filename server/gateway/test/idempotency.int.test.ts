@@ -112,7 +112,9 @@ describe('Idempotency-Key', () => {
   test('while the gateway that runs it lives, nobody takes over', async () => {
     const release = Promise.withResolvers<void>()
     fixture.state.hold = release.promise
+    const runs = fixture.runs('createWidget')
     const running = create('k8')
+    await until(() => fixture.runs('createWidget') > runs, { what: 'createWidget at the service' })
     const before = Date.now()
     let seen: Answer | undefined
     // Longer than a lease without renewal would last.

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { runOrThrow } from './chroot.ts'
 
@@ -44,6 +45,8 @@ const LOOPBACK_UP = `
   my $r = pack("a16 s x14", "lo", 0); ioctl($s, 0x8913, $r) or die "flags: $!";
   my ($n, $f) = unpack("a16 s", $r); ioctl($s, 0x8914, pack("a16 s x14", "lo", $f | 1)) or die "up: $!";`
 
-export async function loopbackUp(): Promise<void> {
+/** Brings loopback up, and keeps outgoing connections away from the ports (below 50000) that tests give to their servers. */
+export async function openLoopback(): Promise<void> {
   await runOrThrow('bringing loopback up', ['perl', '-e', LOOPBACK_UP])
+  writeFileSync('/proc/sys/net/ipv4/ip_local_port_range', '50000 60999')
 }

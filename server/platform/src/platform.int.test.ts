@@ -220,6 +220,7 @@ describe('a start that cannot work', () => {
 })
 
 it('Ctrl-C while starting gives up at once and leaves nothing', async () => {
+  await stop()
   const child = spawn(process.execPath, [path.join(ROOT, 'server/platform/src/main.ts'), 'start', '--home', home, ...PORTS])
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -236,6 +237,7 @@ it('Ctrl-C while starting gives up at once and leaves nothing', async () => {
 })
 
 it('a server that hangs while starting makes the start fail, names it, and leaves nothing', async () => {
+  await stop()
   const child = spawn(process.execPath, [
     path.join(ROOT, 'server/platform/src/main.ts'),
     'start',
@@ -250,7 +252,7 @@ it('a server that hangs while starting makes the start fail, names it, and leave
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (output += data))
   const code = new Promise(resolve => child.once('exit', resolve))
-  await expect.poll(() => readState(paths)?.processes.kamailio?.pid ?? 0, { timeout: 30_000, interval: 20 }).toBeGreaterThan(0)
+  await expect.poll(() => readState(paths)?.processes.kamailio?.pid ?? output, { timeout: 60_000, interval: 20 }).toBeTypeOf('number')
   signal(-(readState(paths)?.processes['asterisk-call-1']?.pid ?? 0), 'SIGSTOP')
   expect(await code).toBe(1)
   expect(output).toContain('asterisk-call-1')

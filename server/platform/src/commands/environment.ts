@@ -6,7 +6,7 @@ import { tryLock } from '../../lock.mjs'
 import { createProgress } from '../../progress.mjs'
 import { PlatformError } from '../errors.ts'
 import { parseFlags } from '../flags.ts'
-import { loopbackUp } from '../namespace.ts'
+import { openLoopback } from '../namespace.ts'
 import { pathsOf, ROOT } from '../paths.ts'
 import { type Platform, startPlatform } from '../platform.ts'
 import { LISTEN_IP } from '../ports.ts'
@@ -18,7 +18,7 @@ export async function withPlatform<T>(home: string, work: (env: NodeJS.ProcessEn
   const paths = pathsOf(home)
   const release = await tryLock(path.join(ROOT, `${home}.lock`))
   if (!release) throw new PlatformError(`Another run uses ${home} of this folder. Wait for it, or run from another checkout.`)
-  await loopbackUp()
+  await openLoopback()
   rmSync(paths.home, { recursive: true, force: true })
   const progress = createProgress(process.stdout)
   const stopAsked = Promise.withResolvers<never>()
