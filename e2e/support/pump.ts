@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** One answer, or what came instead. */
 export interface Answer {
   request: string
-  status: number | 'refused' | 'hung'
+  /** `in_progress`: 409 IDEMPOTENCY_IN_PROGRESS for a key whose first request broke off; right until that gateway's claim runs out. */
+  status: number | 'refused' | 'hung' | 'in_progress'
   ms: number
 }
 
@@ -49,8 +50,10 @@ export class Pump {
       const name = `pump-${crypto.randomUUID()}`
       const body = JSON.stringify({ name, actions: [{ type: 'hangup' }] })
       const headers = { 'idempotency-key': crypto.randomUUID() }
+      let broken = false
       for (let attempt = 0; attempt < 200; attempt++) {
-        const status = await this.#send('POST', '/flows', n + attempt, { body, headers })
+        const status = await this.#send('POST', '/flows', n + attempt, { body, headers, broken })
+        broken ||= status === 'refused'
         if (status === 201) {
           this.created.push(name)
           break
@@ -65,7 +68,7 @@ export class Pump {
     method: string,
     path: string,
     turn: number,
-    init: { body?: string; headers?: Record<string, string> } = {},
+    { broken = false, ...init }: { body?: string; headers?: Record<string, string>; broken?: boolean } = {},
   ): Promise<number | string> {
     const origin = this.#origins[turn % this.#origins.length] ?? ''
     const began = performance.now()
@@ -76,8 +79,8 @@ export class Pump {
     try {
       const signal = AbortSignal.timeout(LIMIT_MS)
       const answer = await fetch(origin + path, { method, signal, ...init, headers: { ...this.#headers, ...init.headers } })
-      await answer.arrayBuffer()
-      return keep(answer.status)
+      const text = await answer.text()
+      return keep(broken && answer.status === 409 && text.includes('"IDEMPOTENCY_IN_PROGRESS"') ? 'in_progress' : answer.status)
     } catch (error) {
       return keep(error instanceof DOMException ? 'hung' : 'refused')
     }
