@@ -1,4 +1,5 @@
 import type { RegistrarConsumers } from '@voipbin/generated/rpc/registrar'
+import { forgetContacts } from './locations.ts'
 import { shownExtension } from './rules.ts'
 import { extensions } from './schema.ts'
 
@@ -10,6 +11,7 @@ export const consumers: RegistrarConsumers = {
     for (;;) {
       const removed = await ctx.as(customer_id).tx(async tx => {
         const rows = await extensions.system.find(tx, { customer_id }, { limit: batch, forUpdate: true })
+        await forgetContacts({ config: ctx.config, db: tx.db }, rows)
         for (const row of rows) await tx.emit('extension.deleted', shownExtension(await extensions.system.remove(tx, row), []))
         return rows.length
       })

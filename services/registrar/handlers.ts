@@ -2,7 +2,7 @@ import type { RegistrarHandlers } from '@voipbin/generated/rpc/registrar'
 import { isDuplicate } from '@voipbin/kernel'
 import { and, eq } from 'drizzle-orm'
 import { config } from './config.ts'
-import { isRegistered, withContacts, withOwnContacts } from './locations.ts'
+import { forgetContacts, isRegistered, withContacts, withOwnContacts } from './locations.ts'
 import { domainOf, ha1Of, shownExtension } from './rules.ts'
 import { type ExtensionRow, extensions, extensionTable } from './schema.ts'
 
@@ -34,13 +34,16 @@ export const handlers: RegistrarHandlers = {
     ctx.tx(async tx => {
       const row = await extensions.require({ db: tx.db, customer_id: tx.customer_id }, id)
       const changed = await extensions.update(tx, row, { ...patch, ...(password !== undefined && { ha1: ha1Of(row, password) }) })
+      if (changed.ha1 !== row.ha1) await forgetContacts({ config: ctx.config, db: tx.db }, [row])
       const shown = await withOwnContacts({ config: ctx.config, now: () => tx.now(), db: tx.db }, changed)
       await tx.emit('extension.updated', shown)
       return shown
     }),
   deleteExtension: (ctx, { id }) =>
     ctx.tx(async tx => {
-      const shown = shownExtension(await extensions.remove(tx, id), [])
+      const row = await extensions.remove(tx, id)
+      await forgetContacts({ config: ctx.config, db: tx.db }, [row])
+      const shown = shownExtension(row, [])
       await tx.emit('extension.deleted', shown)
       return shown
     }),

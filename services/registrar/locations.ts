@@ -1,12 +1,12 @@
 import type { Extension } from '@voipbin/generated/schemas'
 import { type Context, type Db, utc } from '@voipbin/kernel'
-import { and, gt, inArray, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, inArray, type SQL, sql } from 'drizzle-orm'
 import { mysqlSchema, varchar } from 'drizzle-orm/mysql-core'
 import { config } from './config.ts'
 import { type Location, shownExtension } from './rules.ts'
 import { type ExtensionRow, extensionTable } from './schema.ts'
 
-/** The edge's table, which Kamailio alone writes (usrloc, `db_mode` 3). */
+/** The edge's table, which Kamailio writes (usrloc, `db_mode` 3): it asks the table at every call, so a row that is deleted here rings no more. */
 const locationIn = (database: string) =>
   mysqlSchema(database).table('location', {
     ruid: varchar({ length: 64 }).notNull(),
@@ -64,6 +64,15 @@ export async function withContacts(ctx: Looker, rows: readonly ExtensionRow[]): 
 export async function withOwnContacts(ctx: Looker, row: ExtensionRow): Promise<Extension> {
   const [extension = shownExtension(row, [])] = await withContacts(ctx, [row])
   return extension
+}
+
+/** Forgets the phones of extensions that are gone or have a new password: they cannot be called any more, and what was learned in the past signs in no more. */
+export async function forgetContacts(
+  ctx: Pick<Looker, 'config' | 'db'>,
+  rows: readonly Pick<ExtensionRow, 'extension' | 'domain'>[],
+): Promise<void> {
+  const table = locationTable(ctx)
+  for (const { extension, domain } of rows) await ctx.db.delete(table).where(and(eq(table.username, extension), eq(table.domain, domain)))
 }
 
 /** Condition on extensions: some phone is registered, or none. */

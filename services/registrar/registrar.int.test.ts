@@ -51,6 +51,10 @@ async function register({ extension, domain }: Pick<Extension, 'extension' | 'do
   return ruid
 }
 const unregister = (ruid: string) => edge.pool.promise().query('DELETE FROM location WHERE ruid = ?', [ruid])
+const phonesOf = async ({ extension, domain }: Pick<Extension, 'extension' | 'domain'>) => {
+  const [rows] = await edge.pool.promise().query('SELECT ruid FROM location WHERE username = ? AND domain = ?', [extension, domain])
+  return rows as unknown[]
+}
 const eventsOf = (id: string) => app.events.filter(event => event.resource_id === id)
 const expectEvents = async (id: string, want: readonly string[]) => {
   await until(() => eventsOf(id).length >= want.length, { timeout_ms: 10_000, what: `${want} of ${id}` })
@@ -182,24 +186,47 @@ describe('a phone', () => {
     await register(extension, { seconds: 3 })
     await expectEvents(extension.id, ['extension.created', 'extension.registered', 'extension.unregistered'])
   })
-  test('of a deleted extension is told of no more', async () => {
+  test('of a deleted extension is forgotten at once and told of no more', async () => {
     const customer_id = uuid7()
-    const extension = await create(customer_id)
+    const [extension, other] = [await create(customer_id), await create(customer_id, '1002')]
     const ruid = await register(extension)
+    await register(other)
     await expectEvents(extension.id, ['extension.created', 'extension.registered'])
     expect(await app.call('deleteExtension', { id: extension.id }, own(customer_id))).toMatchObject({ registered: false, contacts: [] })
-    await unregister(ruid)
+    expect(await phonesOf(extension)).toEqual([])
+    expect(await phonesOf(other)).toHaveLength(1)
     await until(async () => (await app.query('SELECT ruid FROM registrar_contacts WHERE ruid = ?', [ruid])).length === 0)
     await expectEvents(extension.id, ['extension.created', 'extension.registered', 'extension.deleted'])
+  })
+  test('must sign in again when the password changes, and only then', async () => {
+    const customer_id = uuid7()
+    const extension = await create(customer_id)
+    await register(extension)
+    await expectEvents(extension.id, ['extension.created', 'extension.registered'])
+    for (const fields of [{ name: 'New' }, { password }])
+      expect(await app.call('updateExtension', { id: extension.id, ...fields }, own(customer_id))).toMatchObject({ registered: true })
+    const changed = await app.call('updateExtension', { id: extension.id, password: 'another one' }, own(customer_id))
+    expect(changed).toMatchObject({ registered: false, contacts: [] })
+    expect(await phonesOf(extension)).toEqual([])
+    await until(() => eventsOf(extension.id).some(event => event.event_type === 'extension.unregistered'), { timeout_ms: 10_000 })
+  })
+  test('that signed in while its extension was being deleted is forgotten', async () => {
+    const customer_id = uuid7()
+    const extension = await create(customer_id)
+    await app.call('deleteExtension', { id: extension.id }, own(customer_id))
+    await register(extension)
+    await until(async () => (await phonesOf(extension)).length === 0, { timeout_ms: 10_000 })
   })
 })
 
 test('a deleted customer takes its extensions along', async () => {
   const customer_id = uuid7()
-  const { id, domain } = await create(customer_id)
+  const extension = await create(customer_id)
+  await register(extension)
   await app.publish('customer', { event_type: 'customer.deleted', customer_id, data: { id: customer_id, customer_id } })
-  await expectEvents(id, ['extension.created', 'extension.deleted'])
-  expect(await subscribers(domain)).toEqual([])
+  await until(() => eventsOf(extension.id).some(event => event.event_type === 'extension.deleted'))
+  expect(await subscribers(extension.domain)).toEqual([])
+  expect(await phonesOf(extension)).toEqual([])
 })
 
 test('a process that takes the job over tells nothing again', async () => {

@@ -74,7 +74,12 @@ async function tell(ctx: RegistrarContext, tx: Tx<RegistrarEvents>, extension_id
   if (come.length > 0) await tx.db.insert(contactTable).values(come.map(ruid => ({ ruid, extension_id })))
   if (gone.length > 0) await tx.db.delete(contactTable).where(inArray(contactTable.ruid, gone))
   const row = extension_id === null ? null : await extensions.system.get(tx, extension_id)
-  if (!row) return
+  if (!row) {
+    // it signed in while its extension was being deleted
+    const table = locationTable(ctx)
+    if (come.length > 0) await tx.db.delete(table).where(inArray(table.ruid, come))
+    return
+  }
   const extension = await withOwnContacts({ config: ctx.config, now: () => tx.now(), db: tx.db }, row)
   for (const _ of come) await tx.emit('extension.registered', extension)
   for (const _ of gone) await tx.emit('extension.unregistered', extension)

@@ -33,8 +33,8 @@ const FLOOD_LIMIT = 500
 export const asteriskName = (index: number): string => `asterisk-call-${index + 1}`
 export const kamailioName = (index: number): string => (index === 0 ? 'kamailio' : `kamailio-${index + 1}`)
 
-/** No two edges may share an inside address: they tell each other apart by it. */
-export const edgeInside = (ports: Ports, index: number) => ({ ip: `127.0.0.${index + 1}`, port: ports.base + 32 + index })
+/** Where Asterisk and the other edges reach an edge. Of its own address, where no edge listens outside: edges tell their Paths by the address alone. */
+export const edgeInside = (ports: Ports, index: number) => ({ ip: `127.0.1.${index + 1}`, port: ports.base + 32 + index })
 
 /** The address of this machine that phones and carriers reach; behind NAT it is not the public one. */
 export function outsideIp(flags: Flags): string {
@@ -236,8 +236,6 @@ function accounts({ secrets, tcpRoot }: Setup): string[] {
     `GRANT ${rows} ON ${DATABASE}.* TO 'voipbin'@'${LISTEN_IP}';`,
     ...account('voipbin_migrate', LISTEN_IP, secrets.mysql_migrate_password),
     `GRANT ALL ON ${DATABASE}.* TO 'voipbin_migrate'@'${LISTEN_IP}';`,
-    // the edge's views over the platform's tables run with the rights of who made them
-    `GRANT ${rows}, CREATE VIEW, DROP, SHOW VIEW ON ${EDGE_DATABASE}.* TO 'voipbin_migrate'@'${LISTEN_IP}';`,
     ...(tcpRoot
       ? [...account('root', LISTEN_IP, secrets.mysql_root_password), `GRANT ALL ON *.* TO 'root'@'${LISTEN_IP}' WITH GRANT OPTION;`]
       : [`DROP USER IF EXISTS 'root'@'${LISTEN_IP}';`]),

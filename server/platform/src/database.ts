@@ -42,10 +42,12 @@ export async function prepareEdgeDatabase(setup: Setup): Promise<void> {
     if (read.code !== 0) throw new Error(`Kamailio's tables: ${read.stderr.trim()}`)
     await sql(setup, read.stdout, EDGE_DATABASE)
   }
-  // the registrar service reads where phones are registered
-  const grant = `GRANT SELECT ON ${EDGE_DATABASE}.location TO 'voipbin'@'${LISTEN_IP}';`
-  await sql(setup, `${edgeSchema(setup)}\n${grant}\n${instanceRows(setup)}`, EDGE_DATABASE)
+  await sql(setup, `${edgeTables(setup)}\n${instanceRows(setup)}`, EDGE_DATABASE)
 }
+
+/** The edge's schema, and what the registrar service may do there: see where phones are registered, and forget those of an extension that is gone. */
+const edgeTables = (setup: Setup): string =>
+  `${edgeSchema(setup)}\nGRANT SELECT, DELETE ON ${EDGE_DATABASE}.location TO 'voipbin'@'${LISTEN_IP}';`
 
 function instanceRows({ ports }: Setup): string {
   const asterisks = ports.asteriskCall.map((a, n) => `(1, 'sip:${LISTEN_IP}:${a.sip}', 'duid=${asteriskName(n)}')`)
@@ -60,8 +62,12 @@ function instanceRows({ ports }: Setup): string {
   ].join('\n')
 }
 
-/** Lets the edge see the platform's extensions and carriers. Their tables come with the migrations. */
+/** Lets the edge see the platform's extensions and carriers. Their tables come with the migrations, what else the views need with the schema. */
 export async function linkEdgeViews(setup: Setup): Promise<void> {
-  await sql(setup, edgeViews(), EDGE_DATABASE)
-  for (const { rpc } of setup.ports.kamailio) await kamailioRpc(rpc, 'permissions.addressReload')
+  await sql(setup, `${edgeTables(setup)}\n${edgeViews()}`, EDGE_DATABASE)
+}
+
+/** Makes the running edges read the carriers' addresses again. */
+export async function reloadEdges(controlPorts: readonly number[]): Promise<void> {
+  for (const port of controlPorts) await kamailioRpc(port, 'permissions.addressReload')
 }
