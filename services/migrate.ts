@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { kernelMigrations, loadConfig, type MigrationSet, migrate, sharedConfig } from '@voipbin/kernel'
+import { ForeignDatabaseError, kernelMigrations, loadConfig, type MigrationSet, migrate, sharedConfig } from '@voipbin/kernel'
 
 const here = import.meta.dirname
 
@@ -12,6 +12,9 @@ export function serviceMigrations(): MigrationSet[] {
     { name: 'gateway', folder: join(here, '..', 'server', 'gateway', 'migrations') },
   ].filter(({ folder }) => existsSync(join(folder, 'meta', '_journal.json')))
 }
+
+/** Exit code that tells who started it: the data is another version's. */
+const FOREIGN_DATABASE = 3
 
 /** Brings the database of MYSQL_URL up to date, for all services or those named. */
 export async function migrateServices(url: string, names: readonly string[] = []): Promise<void> {
@@ -30,6 +33,6 @@ if (import.meta.main) {
     await migrateServices(MYSQL_URL, process.argv.slice(2))
   } catch (error) {
     for (let cause = error; cause instanceof Error; cause = cause.cause) console.error(cause.message)
-    process.exitCode = 1
+    process.exitCode = error instanceof ForeignDatabaseError ? FOREIGN_DATABASE : 1
   }
 }

@@ -64,6 +64,7 @@ export { systemCaller } from './message.ts'
 export { type Metrics, metrics, metricsText } from './metrics.ts'
 export {
   createDatabase,
+  ForeignDatabaseError,
   kernelMigrations,
   type Migrated,
   type MigrateOptions,

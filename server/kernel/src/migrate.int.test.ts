@@ -5,7 +5,7 @@ import { createConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { recordAudit } from './audit.ts'
 import { openDb } from './db.ts'
-import { kernelMigrations, type MigrationSet, migrate, pendingMigrations } from './migrate.ts'
+import { ForeignDatabaseError, kernelMigrations, type MigrationSet, migrate, pendingMigrations } from './migrate.ts'
 import { testContext, testPrefix, testUrl } from './testing.ts'
 
 let folder: string
@@ -67,6 +67,20 @@ describe('migrate', () => {
     await expect(migrate({ url, sets: [await writeSet('s3', [broken])] })).rejects.toThrow('s3/0001_broken failed')
     await migrate({ url, sets: [await writeSet('s4', [first, third])] })
     await expect(migrate({ url, sets: [await writeSet('s4', [first, second, third])] })).rejects.toThrow('s4/0001_second is older')
+  })
+
+  test('a database of another version is refused before anything changes; one that is only newer is left alone', async () => {
+    await using database = await emptyDatabase()
+    const { url } = database
+    const made = await writeSet('s5', [first])
+    await migrate({ url, sets: [made] })
+    const regenerated = await writeSet('s5', [{ ...first, when: 9_000 }])
+    const refused = migrate({ url, sets: [await writeSet('s6', [second]), regenerated] })
+    await expect(refused).rejects.toThrow(ForeignDatabaseError)
+    await expect(refused).rejects.toThrow(/made by another version: the tables of s5 .* 1970-01-01T00:00:01\.000Z.* s5\/0000_first/)
+    expect(await database.rows('SELECT id FROM x')).toEqual([[1]])
+    await migrate({ url, sets: [await writeSet('s5', [first, second])] })
+    expect(await migrate({ url, sets: [await writeSet('s5', [first])] })).toEqual([{ name: 's5', applied: [] }])
   })
 
   test('the kernel’s own match the code', async () => {

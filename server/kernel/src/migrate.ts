@@ -28,7 +28,13 @@ export interface Migrated {
 /** The kernel's own tables (audit). */
 export const kernelMigrations: MigrationSet = { name: 'kernel', folder: fileURLToPath(new URL('../migrations', import.meta.url)) }
 
-/** Brings a database up to date. Forward only; running it again or twice at once changes nothing more. Throws naming the migration that failed. */
+/** The database has been through migrations that are not here: its tables may be others than the ones to come expect. Nothing was changed. */
+export class ForeignDatabaseError extends Error {}
+
+/**
+ * Brings a database up to date. Forward only; running it again or twice at once changes nothing more. Throws naming the migration that failed, and
+ * ForeignDatabaseError before it changes anything.
+ */
 export async function migrate({ url, sets, wait_s = 120 }: MigrateOptions): Promise<Migrated[]> {
   const database = databaseOf(url)
   const connection = await connectOrCreate(url)
@@ -37,6 +43,7 @@ export async function migrate({ url, sets, wait_s = 120 }: MigrateOptions): Prom
     if ((await scalar(connection, 'SELECT GET_LOCK(?, ?)', [lock, wait_s])) !== 1) {
       throw new Error(`another process has been migrating ${database} for more than ${wait_s} s`)
     }
+    for (const set of sets) await refuseForeign(connection, set)
     const done: Migrated[] = []
     for (const set of sets) done.push({ name: set.name, applied: await migrateOne(connection, set) })
     return done
@@ -69,7 +76,13 @@ const readJournal = (folder: string): JournalEntry[] => {
 }
 const tableOf = (name: string) => `${name}_migrations`
 
-async function missing(connection: Connection, { name, folder }: MigrationSet): Promise<JournalEntry[]> {
+async function missing(connection: Connection, set: MigrationSet): Promise<JournalEntry[]> {
+  const known = await applied(connection, set)
+  return readJournal(set.folder).filter(({ when }) => !known.has(when))
+}
+
+/** Times of the migrations that the database has been through; each is known by its time. */
+async function applied(connection: Connection, { name }: MigrationSet): Promise<Set<number>> {
   const exists = await scalar(
     connection,
     'SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?',
@@ -80,7 +93,20 @@ async function missing(connection: Connection, { name, folder }: MigrationSet): 
     const [rows] = await connection.query<RowDataPacket[]>('SELECT created_at FROM ??', [tableOf(name)])
     for (const row of rows) known.add(Number(row.created_at))
   }
-  return readJournal(folder).filter(({ when }) => !known.has(when))
+  return known
+}
+
+/** A database that is only newer (this version was rolled back) is fine: there is nothing to do. */
+async function refuseForeign(connection: Connection, set: MigrationSet): Promise<void> {
+  const [next] = await missing(connection, set)
+  if (!next) return
+  const own = new Set(readJournal(set.folder).map(({ when }) => when))
+  const foreign = [...(await applied(connection, set))].filter(when => !own.has(when))
+  if (foreign.length === 0) return
+  const times = foreign.map(when => new Date(when).toISOString()).join(', ')
+  throw new ForeignDatabaseError(
+    `this database was made by another version: the tables of ${set.name} come from migrations that are not in this one (of ${times}), so ${set.name}/${next.tag} cannot be applied`,
+  )
 }
 
 async function migrateOne(connection: Connection, set: MigrationSet): Promise<string[]> {

@@ -1,11 +1,10 @@
 import process from 'node:process'
-import { createProgress } from '../../progress.mjs'
 import { serverUser } from '../configure.ts'
 import { control } from '../control.ts'
-import { linkEdgeViews } from '../database.ts'
+import { linkEdgeViews, reloadEdges } from '../database.ts'
 import { parseFlags } from '../flags.ts'
+import { migrate } from '../migrate.ts'
 import { pathsOf } from '../paths.ts'
-import { migrate } from '../platform.ts'
 import { portsOf } from '../ports.ts'
 import { loadSecrets } from '../secrets.ts'
 import { readState } from '../state.ts'
@@ -15,10 +14,12 @@ export async function migrateCommand(args: string[]): Promise<number> {
   const flags = parseFlags(args)
   const paths = pathsOf(flags.home)
   await control(paths, { command: 'status' })
-  const mariadb = readState(paths)?.ports.mariadb
-  const ports = portsOf({ ...flags, portBase: mariadb === undefined ? flags.portBase : mariadb - 1 })
+  const running = readState(paths)?.ports ?? {}
+  const ports = portsOf({ ...flags, portBase: running.mariadb === undefined ? flags.portBase : running.mariadb - 1 })
   const setup = { flags, paths, ports, secrets: loadSecrets(paths), user: await serverUser(paths), tcpRoot: false }
-  await migrate(setup, createProgress(process.stdout))
+  await migrate(setup)
   await linkEdgeViews(setup)
+  await reloadEdges(Object.entries(running).flatMap(([name, port]) => (/^kamailio.*_rpc$/.test(name) ? [port] : [])))
+  process.stdout.write('The database is up to date.\n')
   return 0
 }
