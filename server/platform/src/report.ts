@@ -59,3 +59,29 @@ export function outcomeRows(outcomes: readonly Outcome[]): string[] {
       return `  ${o.failed > 0 ? '✗' : '✓'} ${(o.ms / 1000).toFixed(2).padStart(7)} s  ${o.name} (${o.passed} passed${rest.join('')})`
     })
 }
+
+/** What one benchmark said. */
+export interface BenchOutcome {
+  file: string
+  rows: BenchRow[]
+  /** Why it failed; undefined when it did not. */
+  problem: string | undefined
+}
+/** Medians as printed; a row without a floor has `-` for a ratio. */
+export type BenchRow = readonly [name: string, ours: string, floor: string, ratio: string]
+
+/** The rows `name ours floor ratio` in a benchmark's output. */
+export function benchRows(text: string): BenchRow[] {
+  const rows = text.matchAll(/^([a-z][a-z0-9_]*) (-?[\d.]+) (-?[\d.]+) (-?[\d.]+|-)$/gm)
+  return [...rows].map(([, name = '', ours = '', floor = '', ratio = '']) => [name, ours, floor, ratio])
+}
+
+/** All rows in columns, then the benchmarks that failed. */
+export function benchTable(outcomes: readonly BenchOutcome[]): string[] {
+  const rows: BenchRow[] = [['name', 'ours', 'floor', 'ratio'], ...outcomes.flatMap(outcome => outcome.rows)]
+  const width = (column: 0 | 1 | 2 | 3) => Math.max(...rows.map(row => row[column].length))
+  const [name, ours, floor, ratio] = [width(0), width(1), width(2), width(3)]
+  const lines = rows.map(row => [row[0].padEnd(name), row[1].padStart(ours), row[2].padStart(floor), row[3].padStart(ratio)].join('  '))
+  const failed = outcomes.flatMap(({ file, problem }) => (problem === undefined ? [] : [`✗ ${file}: ${problem}`]))
+  return failed.length === 0 ? lines : [...lines, '', ...failed]
+}

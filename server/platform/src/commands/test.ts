@@ -1,32 +1,15 @@
 import { spawn } from 'node:child_process'
-import { globSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { seconds } from '../../progress.mjs'
-import { PlatformError } from '../errors.ts'
 import { insideNamespace, isInsideNamespace } from '../namespace.ts'
 import { ROOT } from '../paths.ts'
 import { type Outcome, outcomeRows, readVitest, totals } from '../report.ts'
 import { runStaticChecks } from '../static-checks.ts'
-import { runScript } from './contract.ts'
 import { withPlatform } from './environment.ts'
 
 /** All tests, on a platform of their own that nothing else can reach. Arguments go to vitest: `npm test -- server/platform`. */
 export const test = (args: string[]): Promise<number> => (isInsideNamespace() ? testInside(args) : insideNamespace())
-
-/** Benchmarks against their floors, one after another, on a platform of their own. Arguments choose files by parts of their paths. */
-export async function bench(args: string[]): Promise<number> {
-  const all = globSync('**/bench/*.bench.ts', { cwd: ROOT, exclude: name => name === 'node_modules' || name === '.voipbin' }).sort()
-  const chosen = args.length === 0 ? all : all.filter(file => args.some(part => file.includes(part)))
-  if (chosen.length === 0) throw new PlatformError(`No benchmark is called so. There are: ${all.join(', ')}`)
-  if (!isInsideNamespace()) return insideNamespace()
-  return withPlatform('.voipbin/bench', async env => {
-    process.stdout.write('name ours floor ratio\n')
-    let failed = 0
-    for (const file of chosen) failed += (await runScript(file, [], env)) === 0 ? 0 : 1
-    return failed === 0 ? 0 : 1
-  })
-}
 
 async function testInside(args: string[]): Promise<number> {
   const began = Date.now()
