@@ -10,6 +10,7 @@ const answer_ms = 5_000
 type Work = (signal: AbortSignal) => Promise<void>
 interface Candidate {
   name: string
+  log: Logger
   work: Work
   held: AbortController | undefined
   running: Promise<void> | undefined
@@ -34,10 +35,10 @@ export class Leaders {
 
   /**
    * Runs `work` here whenever this instance holds the lock; its signal aborts when the lock is lost or the process stops. `work` that ends
-   * by itself, or throws, runs again after a second.
+   * by itself, or throws, runs again after a second; what it throws is logged with `log`.
    */
-  lead(name: string, work: Work): void {
-    this.#candidates.add({ name, work, held: undefined, running: undefined })
+  lead(name: string, log: Logger, work: Work): void {
+    this.#candidates.add({ name, log, work, held: undefined, running: undefined })
     this.#loop ??= this.#run()
   }
 
@@ -87,7 +88,7 @@ export class Leaders {
         try {
           await candidate.work(held.signal)
         } catch (error) {
-          if (!held.signal.aborted) this.#log.error('background work failed, will run again', { work: candidate.name, err: error })
+          if (!held.signal.aborted) candidate.log.error('background work failed, will run again', { work: candidate.name, err: error })
         }
         await pause(1_000, held.signal)
       }

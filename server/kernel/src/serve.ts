@@ -173,10 +173,10 @@ function startable(service: Service, options: PartOptions): Part {
 
   async function start(timeout_ms: number): Promise<void> {
     await relay?.ready(timeout_ms)
-    if (relay) leaders?.lead(`${contract.name}.outbox`, signal => relay.lead(signal))
+    if (relay) leaders?.lead(`${contract.name}.outbox`, log, signal => relay.lead(signal))
     timers?.start()
     for (const [name, job] of Object.entries(service.jobs))
-      leaders?.lead(`${contract.name}.job.${name}`, signal => job(jobContext(host, name, signal)))
+      leaders?.lead(`${contract.name}.job.${name}`, log, signal => job(jobContext(host, name, signal)))
     part.subscriptions = subscriptionsOf(contract.name, contract.consumes, {
       bus,
       log,

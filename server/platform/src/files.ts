@@ -19,12 +19,11 @@ export function readIfExists(file: string): string | undefined {
   }
 }
 
-/** The last lines of a log, for messages that say why a server did not start. */
-export function tail(file: string, lines: number): string[] {
+/** The last lines of a log, or the last of those wanted. */
+export function tail(file: string, lines: number, isWanted: (line: string) => boolean = () => true): string[] {
   const text = readIfExists(file) ?? ''
   return text
-    .slice(-20_000)
     .split('\n')
-    .filter(line => line.trim())
+    .filter(line => line.trim() && isWanted(line))
     .slice(-lines)
 }
