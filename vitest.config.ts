@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
+// what drizzle-orm costs each process otherwise is said there
+const execArgv = ['--import', new URL('server/kernel/light-packages.mjs', import.meta.url).href]
 const everywhere = ['**/node_modules/**', '**/.voipbin/**', '**/dist/**']
 
 // Told apart by suffix: *.test.ts needs nothing, *.int.test.ts real servers, e2e/**/*.e2e.test.ts a whole platform.
@@ -10,6 +12,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          execArgv,
           include: ['**/*.test.ts'],
           exclude: [...everywhere, '**/*.int.test.ts', '**/*.e2e.test.ts'],
           sequence: { groupOrder: 0 },
@@ -18,6 +21,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          execArgv,
           include: ['**/*.int.test.ts'],
           exclude: everywhere,
           maxWorkers: 2,
@@ -29,6 +33,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          execArgv,
           include: ['e2e/**/*.e2e.test.ts'],
           exclude: everywhere,
           fileParallelism: false,

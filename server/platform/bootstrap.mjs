@@ -5,12 +5,14 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
+import { pathToFileURL } from 'node:url'
 import { withLock } from './lock.mjs'
 import { createProgress } from './progress.mjs'
 import { isArchived, isProvisioned, onPath, provision, run, sweep } from './provision.mjs'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const home = path.join(root, '.voipbin')
+const lightPackages = pathToFileURL(path.join(root, 'server/kernel/light-packages.mjs')).href
 const stamp = path.join(root, 'node_modules/.voipbin-lock')
 
 /** What each command needs before it can run. @type {Record<string, { packages: boolean, kinds: import('./provision.mjs').Kind[] }>} */
@@ -137,7 +139,7 @@ function node24() {
 function handOver(command, args) {
   const child = spawn(
     node24(),
-    ['--disable-warning=ExperimentalWarning', path.join(import.meta.dirname, 'src/main.ts'), command, ...args],
+    ['--disable-warning=ExperimentalWarning', '--import', lightPackages, path.join(import.meta.dirname, 'src/main.ts'), command, ...args],
     {
       stdio: 'inherit',
       env: { ...process.env, npm_command: '' },

@@ -1,12 +1,14 @@
 // Gateway, services and proxies as a table: which script, with which environment. The scripts refuse to start when a variable is missing.
 import path from 'node:path'
 import { ARI_USER, asteriskName, EDGE_DATABASE, kamailioName, type Setup } from './configure.ts'
+import { connections } from './connections.ts'
+import { COMPILE_CACHE, NODE } from './node.ts'
 import { ROOT } from './paths.ts'
 import { healthPort } from './ports.ts'
 import { httpProbe } from './probes.ts'
-import { connections, serverProcesses, url } from './processes.ts'
+import { url } from './processes.ts'
 import { planServices } from './services.ts'
-import { SOFTPHONE_DIST } from './softphone.ts'
+import { buildSoftphone, SOFTPHONE_DIST } from './softphone.ts'
 import { speechRunner } from './speech.ts'
 import { newState } from './state.ts'
 import type { ProcessSpec } from './supervise.ts'
@@ -17,13 +19,14 @@ interface OwnProcess {
   script: string
   args?: readonly string[]
   env: Readonly<Record<string, string>>
+  dependsOn: readonly string[]
+  prepare?: () => Promise<void>
 }
+
+const DATA = ['mariadb', 'redis', 'rabbitmq']
 
 /** The operator's own customer and its first super admin, who makes everything else. */
 export const SUPER_ADMIN = 'admin@voipbin.example'
-
-/** Node keeps what it made of the sources: half of the time a process needs to start. */
-const COMPILE_CACHE = path.join(ROOT, '.voipbin/compile-cache')
 
 /** A row per process. */
 function ownRows(setup: Setup): OwnProcess[] {
@@ -34,22 +37,28 @@ function ownRows(setup: Setup): OwnProcess[] {
       script: 'services/main.ts',
       args: services,
       env: serviceEnvironment(setup),
+      dependsOn: DATA,
     })),
     ...ports.asteriskCall.map((own, n) => ({
       name: `asterisk-proxy-${n + 1}`,
       script: 'voip/proxies/asterisk/main.ts',
       env: asteriskProxyEnvironment(setup, own.http, asteriskName(n)),
+      dependsOn: ['rabbitmq', asteriskName(n)],
     })),
     {
       name: 'kamailio-proxy',
       script: 'voip/proxies/kamailio/main.ts',
       env: { EDGES: ports.kamailio.map((own, n) => `${kamailioName(n)}=${url(own.rpc, '')}`).join(',') },
+      dependsOn: ['rabbitmq', ...ports.kamailio.map((_, n) => kamailioName(n))],
     },
     // the first gateway has the port people know; more of them stand for what a load balancer would reach
     ...Array.from({ length: flags.instances.gateway ?? 1 }, (_, n) => ({
       name: n === 0 ? 'gateway' : `gateway-${n + 1}`,
       script: 'server/gateway/src/main.ts',
       env: { ...gatewayEnvironment(setup), HTTP_PORT: String(n === 0 ? ports.http : ports.gateways + n) },
+      dependsOn: DATA,
+      // it reads the softphone's files when it starts
+      prepare: () => buildSoftphone(),
     })),
   ]
 }
@@ -103,14 +112,13 @@ function gatewayEnvironment(setup: Setup): Record<string, string> {
 
 /** Our own processes, each with its health and metrics ports. */
 export function ownProcesses(setup: Setup): ProcessSpec[] {
-  const dependsOn = serverProcesses(setup).map(s => s.name)
   const { AMQP_URL } = connections(setup)
-  return ownRows(setup).map(({ name, script, args = [], env }, n) => {
+  return ownRows(setup).map(({ name, script, args = [], env, ...needs }, n) => {
     const health = healthPort(setup.ports, n)
     return {
       name,
-      dependsOn,
-      argv: [process.execPath, path.join(ROOT, script), ...args],
+      ...needs,
+      argv: [...NODE, path.join(ROOT, script), ...args],
       env: {
         NODE_ENV: 'production',
         NODE_COMPILE_CACHE: COMPILE_CACHE,

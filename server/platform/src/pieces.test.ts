@@ -8,11 +8,12 @@ import { createProgress } from '../progress.mjs'
 import { archiveKey, debianMirror } from '../provision.mjs'
 import { at, decode, encode } from './bencode.ts'
 import { parseAnswer, responseTime, speechIn } from './carrier-call.ts'
+import { sourceOf } from './commands/logs.ts'
 import { parseFlags } from './flags.ts'
 import { pathsOf } from './paths.ts'
 import { portsOf } from './ports.ts'
 import { identify, isAlive, signal } from './proc.ts'
-import { readVitest, totals } from './report.ts'
+import { benchRows, benchTable, readVitest, totals } from './report.ts'
 import { loadSecrets } from './secrets.ts'
 import { isSoftphoneCurrent } from './softphone.ts'
 import { newState, readState, stateSchema, writeState } from './state.ts'
@@ -237,5 +238,50 @@ describe('test report', () => {
     writeFileSync(file, JSON.stringify({ testResults: [result('passed', ['passed', 'pending']), result('failed', [])] }))
     expect(totals(readVitest(file, 1))).toEqual({ passed: 1, failed: 1, skipped: 1 })
     expect(totals(readVitest(path.join(folder, 'none'), 1))).toEqual({ passed: 0, failed: 1, skipped: 0 })
+  })
+})
+
+describe('logs of a service', () => {
+  const line = (service: string) => JSON.stringify({ level: 'info', service, message: 'x' })
+  const of = (name: string, known: string[], running = known) => sourceOf(name, { known, running, folder })
+
+  it('are its lines in the log of the process it shares, and those of the whole process', () => {
+    const { file, isWanted } = of('flow', ['gateway', 'services-call'])
+    expect(path.basename(file)).toBe('services-call.log')
+    const lines = [line('flow'), line('call'), line('services'), 'Error: no log line', line('route')]
+    expect(lines.filter(isWanted)).toEqual([line('flow'), line('services'), 'Error: no log line'])
+  })
+
+  it('are its own when it has a process of its own now', () => {
+    expect(path.basename(of('flow', ['flow', 'services-call']).file)).toBe('flow.log')
+    expect(path.basename(of('flow', ['flow', 'services-call'], ['services-call']).file)).toBe('services-call.log')
+    expect(path.basename(of('flow', ['flow', 'services-call'], []).file)).toBe('flow.log')
+  })
+
+  it('of nobody name those there are', () => {
+    expect(() => of('flaw', ['gateway', 'services-call'])).toThrow(/no log "flaw".*gateway, services-call, call, flow/)
+  })
+})
+
+describe('bench', () => {
+  it('takes the rows out of what a benchmark says, whatever else it says', () => {
+    const text = 'name ours floor ratio\nround 1 of 5\ncached_get_p50_ms_at_1 1.250 1.000 1.25\ncpu_ms_per_call_route 3.1 0 -\nmore 1 2\n'
+    expect(benchRows(text)).toEqual([
+      ['cached_get_p50_ms_at_1', '1.250', '1.000', '1.25'],
+      ['cpu_ms_per_call_route', '3.1', '0', '-'],
+    ])
+  })
+
+  it('ends with all rows and the names of those that failed', () => {
+    const outcomes = [
+      { file: 'a/bench/a.bench.ts', rows: benchRows('rpc_1 900 1000 0.90'), problem: undefined },
+      { file: 'b/bench/b.bench.ts', rows: [], problem: 'exit code 1' },
+    ]
+    expect(benchTable(outcomes)).toEqual([
+      'name   ours  floor  ratio',
+      'rpc_1   900   1000   0.90',
+      '',
+      '✗ b/bench/b.bench.ts: exit code 1',
+    ])
   })
 })

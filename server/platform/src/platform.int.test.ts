@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sippCall } from '../../../voip/testing/sipp.ts'
 import { withAccessKey } from './api.ts'
 import { run } from './chroot.ts'
 import { control } from './control.ts'
@@ -19,8 +20,9 @@ import type { ProcessStatus } from './supervise.ts'
 const home = mkdtempSync(path.join(tmpdir(), 'voipbin-launcher-'))
 const paths = pathsOf(home)
 // call and flow in processes of their own, to break them one by one
-const PORTS = ['--port-base', '24000', '--http-port', '28900', '--instances', 'call=1,flow=1']
-const SERVERS = ['mariadb', 'redis', 'epmd', 'rabbitmq', 'rtpengine', 'asterisk-call-1', 'asterisk-call-2', 'kamailio']
+const PORTS = ['--port-base', '24000', '--http-port', '28900', '--instances', 'call=1,flow=1,kamailio=2']
+const EDGES = ['kamailio', 'kamailio-2']
+const SERVERS = ['mariadb', 'redis', 'epmd', 'rabbitmq', 'rtpengine', 'asterisk-call-1', 'asterisk-call-2', ...EDGES]
 const PROXIES = ['asterisk-proxy-1', 'asterisk-proxy-2', 'kamailio-proxy']
 const OURS = ['services-call', 'services-core', 'call', 'flow', ...PROXIES, 'gateway']
 const ALL = [...SERVERS, ...OURS]
@@ -44,12 +46,12 @@ afterAll(async () => {
 })
 
 describe('start --detach', () => {
-  it('returns ready, with a call through each Asterisk as evidence, and goes on without the one who started it', async () => {
+  it('returns ready, with a call by way of each edge through each Asterisk as evidence, and goes on without the one who started it', async () => {
     expect(firstStart.stderr).toBe('')
     expect(firstStart.code).toBe(0)
-    for (const name of ['asterisk-call-1', 'asterisk-call-2']) {
+    for (const [edge, name] of EDGES.flatMap(edge => ['asterisk-call-1', 'asterisk-call-2'].map(asterisk => [edge, asterisk]))) {
       const evidence = [
-        `rtpengine → ${name} → \\+12025550199: SIP 200 after \\d+ ms, PCMU`,
+        `carrier → ${edge} → rtpengine → ${name} → \\+12025550199: SIP 200 after \\d+ ms, PCMU`,
         'RTP \\d+ packets sent \\(\\d+ at rtpengine\\), \\d+ heard; speech \\d+\\.\\d s at -\\d+ dB; digit 5 taken',
         'call [0-9a-f-]{36}: initiating 0 ms → ringing \\d+ ms → active \\d+ ms → completed \\d+ ms, normal_clearing',
         'flow answer → talk → digits_receive → hangup; ledger -0\\.01 USD',
@@ -118,22 +120,48 @@ describe('a process that dies', () => {
 
   it('and the call still works afterwards', async () => {
     const calls = (await control(paths, { command: 'selftest' })) as CallEvidence[]
-    expect(calls.map(c => c.asterisk).sort()).toEqual(['asterisk-call-1', 'asterisk-call-2'])
+    expect(new Set(calls.map(call => `${call.edge} ${call.asterisk}`)).size).toBe(4)
+  })
+})
+
+describe('phones', () => {
+  const client = () => withAccessKey(readState(paths)?.api_url ?? '', readState(paths)?.demo?.accesskey ?? '')
+  const register = (edge: 'kamailio_sip' | 'kamailio_2_sip', phone: { username: string; password: string; domain: string }) =>
+    sippCall('register', {
+      target: `127.0.0.1:${readState(paths)?.ports[edge]}`,
+      values: { USER: phone.username, PASSWORD: phone.password, DOMAIN: phone.domain, EXPIRES: 300 },
+    })
+
+  it.each(['kamailio_sip', 'kamailio_2_sip'] as const)('register again at %s after a kill -9 of its main process', async edge => {
+    const phone = readState(paths)?.demo?.extensions[0]
+    if (!phone) throw new Error('no demo extension')
+    await register(edge, phone)
+    signal((await find(edge.replace('_sip', '').replace('_', '-')))?.pid ?? 0, 'SIGKILL')
+    await expect.poll(async () => (await readyNames()).length, { timeout: 10_000, interval: 20 }).toBeLessThan(ALL.length)
+    await allReady()
+    await register(edge, phone)
+    const [extension] = (await client().extensions.list({ extension: phone.extension })).result
+    expect(extension?.registered).toBe(true)
+  })
+
+  it('of an extension whose password changes, or that is deleted, are forgotten at once', async () => {
+    const { extensions } = client()
+    const created = await extensions.create({ extension: '1099', password: 'first-password' })
+    const phone = { ...created, password: 'first-password' }
+    await register('kamailio_2_sip', phone)
+    expect((await extensions.get(created.id)).contacts).toHaveLength(1)
+    expect(await extensions.update(created.id, { password: 'second-password' })).toMatchObject({ registered: false, contacts: [] })
+    await register('kamailio_sip', { ...phone, password: 'second-password' })
+    await extensions.delete(created.id)
+    // the edge knows phones by name and domain: whoever has the name next would inherit them
+    const next = await extensions.create({ extension: '1099', password: 'third-password' })
+    expect(await extensions.get(next.id)).toMatchObject({ registered: false, contacts: [] })
+    await extensions.delete(next.id)
   })
 })
 
 describe('the self-test call', () => {
-  const broken = [
-    'kamailio',
-    'rtpengine',
-    'asterisk-call-1',
-    'asterisk-call-2',
-    'call',
-    'flow',
-    'services-call',
-    'services-core',
-    ...PROXIES,
-  ]
+  const broken = [...EDGES, 'rtpengine', 'asterisk-call-1', 'asterisk-call-2', 'call', 'flow', 'services-call', 'services-core', ...PROXIES]
   it.each([...broken, 'gateway'])('fails and names %s when that is down', async name => {
     await control(paths, { command: 'hold', name })
     await expect(control(paths, { command: 'selftest' })).rejects.toThrow(new RegExp(`Self-test call failed[\\s\\S]*${name}:`))

@@ -1,19 +1,17 @@
 // A running platform: servers, our own processes, state file, control socket. Used by `start` and by `test`.
-import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Progress } from '../progress.mjs'
-import { run, UNPRIVILEGED } from './chroot.ts'
+import { UNPRIVILEGED } from './chroot.ts'
 import { configure, type Setup, serverUser } from './configure.ts'
 import { type ControlRequest, serveControl } from './control.ts'
-import { linkEdgeViews } from './database.ts'
 import { PlatformError } from './errors.ts'
 import type { Flags } from './flags.ts'
 import { endLeftovers } from './leftovers.ts'
 import { ownProcesses } from './own-processes.ts'
-import { pathsOf, ROOT } from './paths.ts'
+import { pathsOf } from './paths.ts'
 import { type Ports, portsOf, type TakenPort, takenPorts, takenPortsMessage } from './ports.ts'
 import { identify } from './proc.ts'
-import { connections, serverProcesses } from './processes.ts'
+import { serverProcesses } from './processes.ts'
 import { loadSecrets } from './secrets.ts'
 import { type Seeded, seed } from './seed.ts'
 import { type CallEvidence, evidenceLines, SelfTestError, selfTest } from './selftest.ts'
@@ -59,7 +57,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     state.processes = supervisor.running()
     writeState(paths, state)
   }
-  const supervisor = new Supervisor(serverProcesses(setup), { home: paths.home, logs: paths.logs, say: options.say, changed: () => save() })
+  const supervisor = new Supervisor([...serverProcesses(setup), ...ownProcesses(setup)], {
+    home: paths.home,
+    logs: paths.logs,
+    say: options.say,
+    changed: () => save(),
+  })
   await configure(setup)
   const setStatus = (status: State['status']) => {
     state.status = status
@@ -90,12 +93,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   }
   options.signal?.addEventListener('abort', giveUp, { once: true })
   try {
-    // the tables and the softphone are made while the slower servers still start
-    const migrated = supervisor.whenReady('mariadb').then(() => migrate(setup, progress, jobs.signal))
-    await Promise.all([step(progress, 'servers start', note => supervisor.start(note)), migrated, softphone(progress, jobs.signal)])
-    await linkEdgeViews(setup)
-    supervisor.add(ownProcesses(setup))
-    await step(progress, 'services start', note => supervisor.start(note))
+    // all at once, each as soon as what it needs is there
+    await Promise.all([step(progress, 'servers and services', note => supervisor.start(note)), softphone(progress, jobs.signal)])
     const { demo, demo_other, self_test } = await step(progress, 'demo customers', () => seed(setup, state))
     seeded = { demo, demo_other, self_test }
     Object.assign(state, { demo, demo_other })
@@ -147,17 +146,6 @@ async function step<T>(progress: Progress, name: string, work: (note: (text: str
 
 const softphone = async (progress: Progress, signal: AbortSignal): Promise<void> => {
   if (!isSoftphoneCurrent()) await step(progress, 'softphone', () => buildSoftphone(signal))
-}
-
-const MIGRATION_SCRIPT = 'services/migrate.ts'
-
-/** Brings the platform's tables up to date. */
-export async function migrate(setup: Setup, progress: Progress, signal?: AbortSignal): Promise<void> {
-  const script = path.join(ROOT, MIGRATION_SCRIPT)
-  await step(progress, 'migrations', async () => {
-    const done = await run(['env', `MYSQL_URL=${connections(setup).MYSQL_MIGRATE_URL}`, process.execPath, script], '', signal)
-    if (done.code !== 0) throw new PlatformError(`The migrations failed:\n${(done.stderr || done.stdout).trim().slice(-2000)}`)
-  })
 }
 
 interface Controlled {

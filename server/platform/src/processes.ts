@@ -1,7 +1,8 @@
 // The servers as a table: how each is started and when it is ready. Our own processes are in own-processes.ts.
 import { inRoot } from './chroot.ts'
-import { ARI_USER, asteriskName, DATABASE, kamailioName, type Setup } from './configure.ts'
-import { createDataFolder, prepareEdgeDatabase } from './database.ts'
+import { ARI_USER, asteriskName, kamailioName, type Setup } from './configure.ts'
+import { createDataFolder } from './database.ts'
+import { prepareTables } from './migrate.ts'
 import { INSIDE } from './paths.ts'
 import { LISTEN_IP } from './ports.ts'
 import {
@@ -39,7 +40,7 @@ export function serverProcesses(setup: Setup): ProcessSpec[] {
       argv: inside('mariadb', ['/usr/sbin/mariadbd', ...mariadbOptions(setup, dir('mariadb'))]),
       prepare: () => createDataFolder(setup),
       ready: mysqlProbe(ports.mariadb),
-      afterReady: () => prepareEdgeDatabase(setup),
+      afterReady: () => prepareTables(setup),
     },
     {
       name: 'redis',
@@ -130,16 +131,5 @@ function rabbitmqEnvironment({ ports }: Setup, dir: string): Record<string, stri
     RABBITMQ_PID_FILE: `${dir}/data/rabbitmq.pid`,
     // the distribution port too stays on this machine
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
-  }
-}
-
-/** Addresses of the servers with their credentials, as our own processes and tests take them. */
-export function connections({ ports, secrets }: Setup): Record<'MYSQL_URL' | 'MYSQL_MIGRATE_URL' | 'REDIS_URL' | 'AMQP_URL', string> {
-  const mysql = (user: string, password: string) => `mysql://${user}:${password}@${LISTEN_IP}:${ports.mariadb}/${DATABASE}`
-  return {
-    MYSQL_URL: mysql('voipbin', secrets.mysql_app_password),
-    MYSQL_MIGRATE_URL: mysql('voipbin_migrate', secrets.mysql_migrate_password),
-    REDIS_URL: `redis://:${secrets.redis_password}@${LISTEN_IP}:${ports.redis}`,
-    AMQP_URL: `amqp://voipbin:${secrets.rabbitmq_password}@${LISTEN_IP}:${ports.rabbitmq}`,
   }
 }

@@ -8,6 +8,9 @@ const GROUPS: readonly { name: string; services: readonly string[] }[] = [
 
 export const SERVICE_NAMES: readonly string[] = GROUPS.flatMap(g => g.services)
 
+/** The process a service shares with others by default. */
+export const groupOf = (service: string): string | undefined => GROUPS.find(group => group.services.includes(service))?.name
+
 export interface ServiceProcess {
   name: string
   services: string[]

@@ -29,7 +29,7 @@ function youngest(source: string): number {
 }
 
 /** Builds the app when it is missing or out of date. Two starts in one checkout take turns. */
-export async function buildSoftphone(signal: AbortSignal): Promise<void> {
+export async function buildSoftphone(signal?: AbortSignal): Promise<void> {
   if (isSoftphoneCurrent()) return
   await withLock(
     path.join(ROOT, '.voipbin/softphone.lock'),

@@ -58,7 +58,7 @@ interface Entry {
 const BACKOFF_MS = [200, 500, 1000, 2000, 5000, 10_000]
 const STABLE_MS = 60_000
 const START_ATTEMPTS = 3
-const POLL_MS = 40
+const POLL_MS = 100
 
 /** A server did not come up: which, why, its last words, where the rest is. */
 export class StartError extends Error {
@@ -161,20 +161,22 @@ export class Supervisor {
     entry.phase = 'starting'
     entry.since = Date.now()
     if (child.pid !== undefined) entry.id = identify(child.pid)
-    entry.ended = new Promise(resolve => {
+    entry.ended = new Promise<void>(resolve => {
       child.once('error', () => resolve())
-      child.once('exit', () => {
-        this.#endGroup(entry, child.pid)
-        resolve()
-      })
-    })
+      child.once('exit', () => resolve())
+    }).then(() => this.#endGroup(entry, child.pid))
     this.#options.changed()
   }
 
-  /** Children that outlive a dead leader would keep its ports. */
-  #endGroup(entry: Entry, pid: number | undefined): void {
+  /** Children that outlive a dead leader would keep its ports: ends them, also those in groups of their own, and waits until they are gone. */
+  async #endGroup(entry: Entry, pid: number | undefined): Promise<void> {
     if (pid !== undefined) signal(-pid, 'SIGKILL')
-    for (const other of ownedProcesses(this.#options.home, entry.spec.name)) signal(other, 'SIGKILL')
+    for (;;) {
+      const left = ownedProcesses(this.#options.home, entry.spec.name)
+      if (left.length === 0) return
+      for (const other of left) signal(other, 'SIGKILL')
+      await delay(10)
+    }
   }
 
   #isRunning(entry: Entry): boolean {

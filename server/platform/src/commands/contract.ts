@@ -12,10 +12,10 @@ export const generateCommand = (args: string[]): Promise<number> => runScript(GE
 export const checkCommand = (args: string[]): Promise<number> => runScript(CHECK_SCRIPT, args)
 
 /** Runs one of the project's scripts under this Node, in the checkout; gives its exit code. */
-export function runScript(script: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
+function runScript(script: string, args: readonly string[]): Promise<number> {
   const file = path.join(ROOT, script)
   if (!existsSync(file)) throw new PlatformError(`${script} is missing from this checkout.`)
-  const child = spawn(process.execPath, [...process.execArgv, file, ...args], { cwd: ROOT, stdio: 'inherit', env })
+  const child = spawn(process.execPath, [...process.execArgv, file, ...args], { cwd: ROOT, stdio: 'inherit' })
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', code => resolve(code ?? 1))
