@@ -1,7 +1,8 @@
 import type { Action, ActionResult, Address, CallActionStarted } from '@voipbin/generated/schemas'
 import { isAppError, isTransient } from '@voipbin/kernel'
 import { type OnChannel, onChannel, ringbackId } from './bridges.ts'
-import { addressOf, requireOwnSource, resolveDestinations, type Target } from './destinations.ts'
+import { addressOf, resolveDestinations, type Target } from './destinations.ts'
+import { dialSoon } from './dial.ts'
 import { change, run, tolerant } from './effects.ts'
 import { insertGroup } from './groups.ts'
 import { answered, type CallTx, type Ctx, finishAction, hangup, lockCall } from './lifecycle.ts'
@@ -156,7 +157,9 @@ async function connect(ctx: Ctx, call: OnChannel, action: { id: string; option: 
       action_run_id: id,
       relay_reason: option.relay_reason ?? false,
     })
-    return ringing.effects
+    const [first, ...others] = ringing.effects
+    for (const effect of others) if (effect.type === 'dial') await dialSoon(tx, effect)
+    return first ? [first] : []
   })
   if (!effects) return { outcome: 'canceled' }
   await run(ctx, effects)
@@ -171,10 +174,8 @@ async function targetsOf(
   { option, source }: { option: OptionOf<'connect'>; source: Address },
 ): Promise<Target[]> {
   try {
-    const targets = await resolveDestinations(ctx, option.destinations, '/option/destinations')
     // Who the action names must be the customer's; the caller's own number may be passed on.
-    if (option.source) await requireOwnSource(ctx, source, targets)
-    return targets
+    return await resolveDestinations(ctx, option.destinations, '/option/destinations', option.source && source)
   } catch (error) {
     if (isAppError(error) && !isTransient(error) && option.relay_reason)
       await change(ctx, call.id, async (tx, row) => (await hangup(tx, row, 'unallocated_number')).effects)

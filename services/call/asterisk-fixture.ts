@@ -59,6 +59,8 @@ export class AsteriskFixture {
   readonly asked: { operation: Operation; input: Record<string, unknown> }[] = []
   /** Reason that the next requests of an operation are refused with. */
   readonly refuses = new Map<Operation, 'UNAVAILABLE' | 'CHANNEL_NOT_FOUND'>()
+  /** Channels are made when this resolves. */
+  opens: Promise<void> = Promise.resolve()
   #events: EventPublisher
   #running: Running | undefined
   #http = openHttp()
@@ -198,6 +200,7 @@ export class AsteriskFixture {
     return standIn<Operation>(asteriskContract, {
       createChannel: async (ctx, input: In<Calls, 'createChannel'>) => {
         note(ctx, 'createChannel', input)
+        await this.opens
         if (!this.channels.has(input.channel_id))
           this.channels.set(input.channel_id, { direction: 'outbound', uri: input.uri, state: 'dialing' })
         return this.#view(input.channel_id)

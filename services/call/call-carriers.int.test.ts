@@ -1,7 +1,9 @@
+import { uuid7 } from '@voipbin/kernel'
 import { until } from '@voipbin/kernel/testing'
 import { describe, expect, test } from 'vitest'
 import {
   addsUp,
+  agents,
   app,
   asterisk,
   balance,
@@ -12,6 +14,7 @@ import {
   customer,
   due,
   extension,
+  mine,
   numberOf,
   reach,
   read,
@@ -87,11 +90,34 @@ describe('over carriers', () => {
     await create(two.slice(0, 1), { source }, poor)
   })
 
+  test.each([
+    { ring_method: 'ring_all' as const, reserved: 20_000 },
+    { ring_method: 'linear' as const, reserved: 10_000 },
+  ])('legs of a $ring_method group are paid for before they ring, as single ones are', async ({ ring_method, reserved }) => {
+    await carriers('+38', 1)
+    const address = (type: 'tel' | 'extension', target: string) => ({ type, target, target_name: '', name: '', detail: '' })
+    const addresses = [address('tel', '+38112345678'), address('extension', '1001'), address('tel', '+38112345679')]
+    const agent = { type: 'agent' as const, target: uuid7() }
+    agents.set(agent.target, { addresses, ring_method })
+    const poor = await customer(reserved - 1)
+    const source = { target: await numberOf(poor) }
+    await expect(create([agent], { source }, poor)).rejects.toMatchObject({ reason: 'BALANCE_INSUFFICIENT', status: 'PAYMENT_REQUIRED' })
+    expect(await balance(poor)).toMatchObject({ balance_reserved: 0 })
+    expect((await app.call('listCalls', { page_size: 10 }, poor)).result).toEqual([])
+    expect(asterisk.of('createChannel')).toEqual([])
+    const made = await create([agent])
+    expect(await balance()).toMatchObject({ balance_reserved: reserved })
+    for (const { id } of made.calls) await channelOf(id)
+    await app.call('hangupGroupcall', { id: made.groupcalls[0]?.id ?? '' }, mine)
+    for (const { id } of made.calls) await story(id)
+    await until(async () => (await balance()).balance_reserved === 0)
+  })
+
   test('is cut when its credit ends', async () => {
     await carriers('+36', 1)
     const poor = await customer(25_000)
     const { id } = await create([{ target: '+3612345678' }], { source: { target: await numberOf(poor) } }, poor)
-    await asterisk.answer(`${id}.0`)
+    await asterisk.answer(await channelOf(id, poor))
     await until(async () => (await read(id, poor)).status === 'active')
     const dueAt = async () =>
       (

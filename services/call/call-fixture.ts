@@ -113,9 +113,11 @@ beforeEach(async () => {
   app.events.length = 0
   stored.length = 0
 })
-afterEach(() => {
-  asterisk.asked.length = 0
+afterEach(async () => {
   asterisk.refuses.clear()
+  // Dialled after they were answered: the next test is not to see them.
+  await until(async () => (await app.query("SELECT 1 FROM call_timers WHERE name = 'dial_now'")).length === 0, { timeout_ms: 10_000 })
+  asterisk.asked.length = 0
 })
 
 /** A customer with credit, in micro-USD. */
@@ -166,7 +168,15 @@ export const create = (
     as,
   )
 export const read = (id: string, as = mine): Promise<Call> => app.call('getCall', { id }, as)
-export const channelOf = async (id: string): Promise<string> => (await read(id)).channel_id ?? ''
+/** The channel of a call's attempt under way, once it has been dialled: that is after its making was answered. */
+export const channelOf = (id: string, as = mine): Promise<string> =>
+  until(
+    async () => {
+      const { channel_id, status } = await read(id, as)
+      return channel_id && (status === 'completed' || asterisk.of('createChannel', channel_id).length > 0) ? channel_id : undefined
+    },
+    { what: 'the call to be dialled', timeout_ms: 10_000 },
+  )
 /** Waits until the call is in this status. */
 export const reach = (id: string, status: Call['status']): Promise<Call> =>
   until(
@@ -177,7 +187,11 @@ export const reach = (id: string, status: Call['status']): Promise<Call> =>
     { what: `call ${status}`, timeout_ms: 10_000 },
   )
 
-const about = (id: string): Event[] => app.events.filter(event => event.resource_id === id)
+/** An event may come twice, with the same id: whoever listens has to know it again. */
+const about = (id: string): Event[] => {
+  const mineOnly = app.events.filter(event => event.resource_id === id)
+  return [...new Map(mineOnly.map(event => [event.event_id, event])).values()]
+}
 /** Public events of one call, in the order they came; `call.updated` with its status. */
 export const told = (id: string): string[] =>
   about(id)

@@ -5,6 +5,7 @@ import {
   asterisk,
   billingOf,
   carriers,
+  channelOf,
   create,
   due,
   mine,
@@ -164,7 +165,7 @@ describe('requests about a call', () => {
   test('deleteCall ends a live call first, and it is paid', async () => {
     await carriers('+41', 1)
     const { id } = await create([{ target: '+41441234567' }])
-    await asterisk.answer(`${id}.0`)
+    await asterisk.answer(await channelOf(id))
     await reach(id, 'active')
     expect(await app.call('deleteCall', { id }, mine)).toMatchObject({ id, status: 'completed', tm_delete: expect.any(String) })
     await until(() => told(id).at(-1) === 'deleted')

@@ -93,6 +93,7 @@ describe('an outgoing call', () => {
 
   test('is canceled before the answer and terminated after it', async () => {
     const { id } = await create([sip])
+    await channelOf(id)
     expect(await app.call('hangupCall', { id }, mine)).toMatchObject({ id })
     expect(await story(id)).toEqual(['created', 'updated canceling', 'hungup'])
     expect(await read(id)).toMatchObject({ hangup_by: 'local', hangup_cause: 'normal_clearing', hangup_sip_code: 487 })
@@ -164,9 +165,12 @@ describe('an outgoing call', () => {
     await other.open()
     await until(async () => (await app.query('SELECT * FROM call_asterisks WHERE connected = 1')).length === 2)
     asterisk.refuses.set('createChannel', 'UNAVAILABLE')
-    const made = [await create([sip]), await create([sip]), await create([sip])]
-    for (const { id } of made) expect(await read(id)).toMatchObject({ asterisk_id: 'asterisk-call-2', status: 'initiating' })
-    expect(asterisk.asked.length).toBeLessThan(2)
+    for (let n = 0; n < 3; n++) {
+      const { id } = await create([sip])
+      await until(() => other.of('createChannel', `${id}.0`).length === 1)
+      expect(await read(id)).toMatchObject({ asterisk_id: 'asterisk-call-2', status: 'initiating' })
+    }
+    expect(asterisk.of('createChannel').length).toBeLessThan(2)
     other.refuses.set('createChannel', 'UNAVAILABLE')
     const { id } = await create([sip])
     expect(await story(id)).toEqual(['created', 'hungup'])
@@ -230,6 +234,56 @@ describe('an agent', () => {
     const { groupcalls } = await create([agent('ring_all')])
     await expect(app.call(operation, { id: groupcalls[0]?.id ?? '' }, theirs)).rejects.toMatchObject({ reason: 'GROUPCALL_NOT_FOUND' })
     await expect(app.call(operation, { id: missing }, mine)).rejects.toMatchObject({ reason: 'GROUPCALL_NOT_FOUND' })
+  })
+})
+
+describe('dialling after the answer', () => {
+  /** Until it is opened, Asterisk makes no channel. */
+  const busy = () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    asterisk.opens = promise
+    return resolve
+  }
+
+  test('nobody waits for Asterisk; a hangup meanwhile ends the channel that comes late', async () => {
+    const open = busy()
+    const { id, status } = await create([sip])
+    expect(status).toBe('initiating')
+    const channel_id = await channelOf(id)
+    await app.call('hangupCall', { id }, mine)
+    expect(asterisk.channels.has(channel_id)).toBe(false)
+    open()
+    expect(await story(id)).toEqual(['created', 'updated canceling', 'hungup'])
+    expect(asterisk.channels.has(channel_id)).toBe(false)
+    expect(asterisk.of('createChannel', channel_id)).toHaveLength(1)
+  })
+
+  test('a hangup wins, wherever the dialling is by then', async () => {
+    const ids = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const { id } = await create([sip])
+        await app.call('hangupCall', { id }, mine)
+        return id
+      }),
+    )
+    for (const id of ids) {
+      expect(await story(id)).toEqual(['created', 'updated canceling', 'hungup'])
+      expect(await read(id)).toMatchObject({ hangup_by: 'local', hangup_cause: 'normal_clearing' })
+      await until(() => !asterisk.channels.has(`${id}.0`))
+    }
+  })
+
+  test('goes on when the service was stopped in the middle, with one channel', async () => {
+    const open = busy()
+    const { id } = await create([sip])
+    const channel_id = await channelOf(id)
+    await stopCall()
+    await startCall()
+    await until(() => asterisk.of('createChannel', channel_id).length === 2, { timeout_ms: 20_000 })
+    open()
+    await until(() => asterisk.channels.has(channel_id))
+    await asterisk.answer(channel_id)
+    expect(await reach(id, 'active')).toMatchObject({ channel_id })
   })
 })
 

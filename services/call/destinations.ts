@@ -1,7 +1,9 @@
 import type { Address, AddressInput } from '@voipbin/generated/schemas'
 import { isAppError } from '@voipbin/kernel'
+import { costs } from './legs.ts'
 import type { Ctx } from './lifecycle.ts'
 import type { Leg } from './schema.ts'
+import { together } from './together.ts'
 
 /** A destination resolved to the legs that ring for it. */
 export interface Target {
@@ -63,8 +65,7 @@ const resolvers: Record<Address['type'], Resolve> = {
         details: [{ field, rule: 'addresses', expected: 'an agent with at least one address' }],
       })
     const owner = { owner_type: 'agent' as const, owner_id: agent_id }
-    const targets: Target[] = []
-    for (const address of own) targets.push(await resolvers[address.type](ctx, address, field))
+    const targets = await together(own.map(address => resolvers[address.type](ctx, address, field)))
     return { destination, legs: targets.flatMap(target => target.legs.map(leg => ({ ...leg, owner }))), group: true, ring_method }
   },
   conference: async (ctx, _destination, field) => {
@@ -75,23 +76,23 @@ const resolvers: Record<Address['type'], Resolve> = {
 const refused = (ctx: Ctx, field: string, expected: string) =>
   ctx.error('DESTINATION_INVALID', { details: [{ field, rule: 'format', expected }] })
 
-/** Resolves destinations in the customer's scope. `field` is where they stand in the request, for error details. */
-export async function resolveDestinations(ctx: Ctx, inputs: readonly AddressInput[], field: string): Promise<Target[]> {
-  const targets: Target[] = []
-  // One after another: which of several bad destinations is named must not depend on timing.
-  for (const [index, input] of inputs.entries()) {
-    const destination = addressOf(input)
-    targets.push(await resolvers[destination.type](ctx, destination, `${field}/${index}/target`))
-  }
-  return targets
-}
+/** Whether a destination may lead over a carrier: a number does, and an agent may have one. */
+export const mayCost = (input: AddressInput): boolean => ['tel', 'agent'].includes(addressOf(input).type)
 
-/** Towards a phone number the caller must show a number the customer owns. */
-export async function requireOwnSource(ctx: Ctx, source: Address, targets: readonly Target[]): Promise<void> {
-  if (!targets.some(target => target.legs.some(leg => leg.dialroutes.length > 0))) return
-  const owner = source.type === 'tel' ? await ownerOfNumber(ctx, source.target) : undefined
-  if (owner !== ctx.customer_id)
+/**
+ * Resolves destinations in the customer's scope. `field` is where they stand in the request, for error details. With a `source` it must be a number of
+ * the customer when a carrier is to show it.
+ */
+export async function resolveDestinations(ctx: Ctx, inputs: readonly AddressInput[], field: string, source?: Address): Promise<Target[]> {
+  const asked = source?.type === 'tel' && inputs.some(mayCost) ? ownerOfNumber(ctx, source.target) : Promise.resolve(undefined)
+  const targets = inputs.map(async (input, index) => {
+    const destination = addressOf(input)
+    return resolvers[destination.type](ctx, destination, `${field}/${index}/target`)
+  })
+  const [resolved, owner] = await together([together(targets), asked])
+  if (source && resolved.some(target => target.legs.some(costs)) && owner !== ctx.customer_id)
     throw ctx.error('SOURCE_NOT_OWNED', { details: [{ field: '/source/target', rule: 'owned', expected: 'a number of this customer' }] })
+  return resolved
 }
 
 async function ownerOfNumber(ctx: Ctx, number: string): Promise<string | undefined> {

@@ -1,74 +1,113 @@
-import { isAppError } from '@voipbin/kernel'
+import { isAppError, isTransient } from '@voipbin/kernel'
 import { eq } from 'drizzle-orm'
-import { change } from './effects.ts'
-import { authorize } from './funds.ts'
+import { change, tolerant } from './effects.ts'
+import { authorize, release } from './funds.ts'
 import { after, type CallTx, type Ctx, channelId, complete, type End, lockCall } from './lifecycle.ts'
+import { q850Of } from './media.ts'
 import { isWaiting } from './rules.ts'
 import { asteriskTable, type CallRow, calls } from './schema.ts'
+import { together } from './together.ts'
 
 /** Seconds the platform waits beyond the dial timeout for Asterisk to give up by itself. */
 const dialGrace_s = 3
-const minute_s = 60
+/** Seconds that must be paid for before anybody is dialled. */
+export const firstMinute_s = 60
 
-/** Sets the timer that ends a call nobody answers. Part of the transaction that makes the call. */
-export const armDialTimer = (tx: CallTx, row: CallRow): Promise<void> =>
-  tx.setTimer('dial', { key: `dial:${row.id}`, at: after(tx.now(), row.dial_timeout + dialGrace_s), payload: { call_id: row.id } })
+export interface Dial {
+  call_id: string
+  /** Its first minute has to be paid for, and nothing is reserved for it yet. */
+  reserves: boolean
+}
+
+/** Has a call dialled once this transaction has committed, while whoever asked for it is answered. */
+export const dialSoon = (tx: CallTx, { call_id, reserves }: Dial): Promise<void> =>
+  tx.setTimer('dial_now', { key: `dial_now:${call_id}`, at: tx.now(), payload: { call_id, reserves } })
+
+/** As `dial`, for when nobody waits for the outcome: a call that cannot be dialled for a reason nobody has thought of is over. */
+export async function dialNow(ctx: Ctx, order: Dial): Promise<void> {
+  try {
+    await dial(ctx, order)
+  } catch (error) {
+    if (isTransient(error)) throw error
+    ctx.log.error('call not dialled', { call_id: order.call_id, err: error })
+    await giveUp(ctx, order.call_id, 'failed')
+  }
+}
 
 /** Sends the INVITE of a call's current attempt. Repeating it is harmless: the channel's id derives from the call's. */
-export async function dial(ctx: Ctx, call_id: string): Promise<void> {
-  const plan = await ctx.tx(async tx => {
-    const row = await lockCall(tx, call_id)
-    if (!row || !isWaiting(row.status)) return null
-    return { row, asterisks: row.asterisk_id ? [row.asterisk_id] : await someAsterisks(tx) }
-  })
-  if (!plan) return
-  const { row, asterisks } = plan
-  if (row.dialroutes.length > 0 && (await authorize(ctx, row, minute_s)) === 0) return giveUp(ctx, call_id, 'call_rejected')
-  for (const asterisk_id of asterisks) {
-    const placed = await place(ctx, row.id, asterisk_id)
-    if (!placed) return
-    const outcome = await invite(ctx, placed)
-    // Recorded: a repeated message must take the same way.
-    if (await ctx.tx(async tx => outcome === 'ok' || (await markAway(tx, asterisk_id, outcome)))) return
+export async function dial(ctx: Ctx, { call_id, reserves }: Dial): Promise<void> {
+  const [isPaid, first] = await together([reserves ? hasCredit(ctx, call_id) : Promise.resolve(true), place(ctx, call_id, [])])
+  if (!isPaid) return giveUp(ctx, call_id, 'call_rejected')
+  const tried: string[] = []
+  for (let placed = first; placed !== 'nowhere'; placed = await place(ctx, call_id, tried)) {
+    if (placed === 'answered') return
+    // It may have ended, and its credit have been given back, before any was reserved.
+    if (placed === 'over') return reserves ? release(ctx, call_id) : undefined
+    if (await settle(ctx, placed, await invite(ctx, placed))) return
+    tried.push(placed.asterisk_id)
   }
-  ctx.log.warn('no asterisk took the call', { call_id, tried: asterisks })
+  ctx.log.warn('no asterisk took the call', { call_id, tried })
   await giveUp(ctx, call_id, 'network_failure')
+}
+
+async function hasCredit(ctx: Ctx, call_id: string): Promise<boolean> {
+  const row = await calls.system.get({ db: ctx.db }, call_id)
+  return row !== null && (await authorize(ctx, row, firstMinute_s)) > 0
 }
 
 const giveUp = (ctx: Ctx, call_id: string, cause: End['cause']): Promise<void> =>
   change(ctx, call_id, (tx, row) => complete(tx, row, { cause, sip_code: null, by: row.hangup_by ?? 'local' }))
 
-/** In random order, those last found away at the end. */
-async function someAsterisks(tx: CallTx): Promise<string[]> {
-  const rows = await tx.db.select({ id: asteriskTable.id, connected: asteriskTable.connected }).from(asteriskTable)
-  return rows
-    .map(({ id, connected }) => ({ id, order: Math.random() + (connected ? 0 : 1) }))
-    .sort((a, b) => a.order - b.order)
-    .map(row => row.id)
-}
-
-/** One that could not be reached comes last until it reports itself again. Answers false: the call was not taken. */
-async function markAway(tx: CallTx, asterisk_id: string, outcome: 'refused' | 'away'): Promise<false> {
-  if (outcome === 'away') await tx.db.update(asteriskTable).set({ connected: false }).where(eq(asteriskTable.id, asterisk_id))
-  return false
-}
-
 type Placed = CallRow & { asterisk_id: string; channel_id: string }
 
-/** Remembers where a call is before it is there: its events may come before the answer. `null` when it waits no more. */
-const place = (ctx: Ctx, call_id: string, asterisk_id: string): Promise<Placed | null> =>
+/** Remembers where a call is before it is there: its events may come before the answer. */
+const place = (ctx: Ctx, call_id: string, tried: readonly string[]): Promise<Placed | 'answered' | 'over' | 'nowhere'> =>
   ctx.tx(async tx => {
     const row = await lockCall(tx, call_id)
-    if (!row || !isWaiting(row.status)) return null
+    if (!row || !isWaiting(row.status)) return row?.tm_answer ? 'answered' : 'over'
+    const asterisk_id = await chooseAsterisk(tx, row, tried)
+    if (!asterisk_id) return 'nowhere'
+    const isFirst = row.channel_id === null
+    if (isFirst) await armDialTimer(tx, row)
     const where = { asterisk_id, channel_id: row.channel_id ?? channelId(row.id, row.dialroute_index) }
-    return { ...(await update(tx, row, where)), ...where }
+    const isThere = row.asterisk_id === asterisk_id && !isFirst
+    return { ...(isThere ? row : await calls.system.update(tx, row, where)), ...where }
   })
 
-const update = (tx: CallTx, row: CallRow, where: Pick<Placed, 'asterisk_id' | 'channel_id'>): Promise<CallRow> =>
-  row.asterisk_id === where.asterisk_id && row.channel_id === where.channel_id ? Promise.resolve(row) : calls.system.update(tx, row, where)
+/** Sets the timer that ends a call nobody answers. */
+const armDialTimer = (tx: CallTx, row: CallRow): Promise<void> =>
+  tx.setTimer('dial', { key: `dial:${row.id}`, at: after(tx.now(), row.dial_timeout + dialGrace_s), payload: { call_id: row.id } })
+
+/** Any that has not been tried, those last found away only when no other is left. A leg that will share a bridge has no choice. */
+async function chooseAsterisk(tx: CallTx, { asterisk_id, master_call_id }: CallRow, tried: readonly string[]): Promise<string | undefined> {
+  if (asterisk_id && (master_call_id || tried.length === 0)) return tried.includes(asterisk_id) ? undefined : asterisk_id
+  const rows = await tx.db.select({ id: asteriskTable.id, connected: asteriskTable.connected }).from(asteriskTable)
+  const [best] = rows
+    .filter(({ id }) => !tried.includes(id))
+    .map(({ id, connected }) => ({ id, order: Math.random() + (connected ? 0 : 1) }))
+    .sort((a, b) => a.order - b.order)
+  return best?.id
+}
+
+type Outcome = 'ok' | 'refused' | 'away'
+
+/**
+ * Whether the call is dealt with. One that could not be reached comes last until it reports itself again. A call that was to end while its channel was
+ * being made has a channel nobody else would end.
+ */
+async function settle(ctx: Ctx, { id, asterisk_id, channel_id }: Placed, outcome: Outcome): Promise<boolean> {
+  const found = await ctx.tx(async tx => {
+    if (outcome === 'away') await tx.db.update(asteriskTable).set({ connected: false }).where(eq(asteriskTable.id, asterisk_id))
+    if (outcome !== 'ok') return 'refused'
+    const row = await calls.system.get({ db: tx.db }, id)
+    return row && (isWaiting(row.status) || row.status === 'active') ? 'going' : 'late'
+  })
+  if (found === 'late') await tolerant(ctx, ctx.call('hangupChannel', { asterisk_id, channel_id, cause: q850Of.originator_cancel }))
+  return found !== 'refused'
+}
 
 /** `away`: this Asterisk could not be asked. A channel that ended already has reported so itself. */
-async function invite(ctx: Ctx, row: Placed): Promise<'ok' | 'refused' | 'away'> {
+async function invite(ctx: Ctx, row: Placed): Promise<Outcome> {
   const { asterisk_id, channel_id, source, dial_timeout, provider_id } = row
   try {
     await ctx.call('createChannel', {
@@ -84,7 +123,8 @@ async function invite(ctx: Ctx, row: Placed): Promise<'ok' | 'refused' | 'away'>
     ctx.log.info('dialled', { call_id: row.id, asterisk_id, channel_id, provider_id })
     return 'ok'
   } catch (error) {
-    if (!isAppError(error)) throw error
+    // This process ends: whether the channel is there, the next one that takes the call up finds out.
+    if (!isAppError(error) || ctx.signal.aborted) throw error
     if (error.reason === 'CHANNEL_ENDED') return 'ok'
     ctx.log.warn('asterisk did not dial', { call_id: row.id, asterisk_id, reason: error.reason })
     return error.status === 'UNAVAILABLE' || error.status === 'DEADLINE_EXCEEDED' ? 'away' : 'refused'

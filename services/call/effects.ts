@@ -1,6 +1,6 @@
 import { isAppError, isTransient } from '@voipbin/kernel'
 import { bridgeLeg, clearBridge } from './bridges.ts'
-import { dial } from './dial.ts'
+import { type Dial, dial } from './dial.ts'
 import { type CallTx, type Ctx, complete, hangup, lockCall } from './lifecycle.ts'
 import { q850Of } from './media.ts'
 import type { HangupCause } from './rules.ts'
@@ -14,7 +14,7 @@ import { type CallRow, calls } from './schema.ts'
  */
 export type Effect =
   | { type: 'begin'; call_id: string; plan: RunPlan }
-  | { type: 'dial'; call_id: string }
+  | ({ type: 'dial' } & Dial)
   | { type: 'hangup'; call_id: string; cause: HangupCause }
   | { type: 'end'; call_id: string; cause: HangupCause }
   | { type: 'bridge'; groupcall_id: string; call_id: string }
@@ -25,7 +25,7 @@ const carryOut: { [T in Effect['type']]: (ctx: Ctx, effect: Extract<Effect, { ty
     const row = await calls.system.get({ db: ctx.db }, call_id)
     if (row) await beginRun(ctx, row, plan)
   },
-  dial: (ctx, { call_id }) => dial(ctx, call_id),
+  dial,
   hangup: async (ctx, { call_id, cause }) => {
     // Never dialled: there is no channel whose end could be reported.
     await change(ctx, call_id, async (tx, row) => (row.channel_id ? [] : complete(tx, row, { cause, sip_code: null })))

@@ -1,6 +1,6 @@
 import type { Address, Groupcall } from '@voipbin/generated/schemas'
 import type { Effect } from './effects.ts'
-import { insertLeg } from './legs.ts'
+import { costs, insertLeg } from './legs.ts'
 import { type CallTx, finishAction, hangup, lockCall } from './lifecycle.ts'
 import { isLive } from './rules.ts'
 import type { RunPlan } from './runs.ts'
@@ -45,7 +45,7 @@ export async function insertGroup(tx: CallTx, options: GroupOptions): Promise<{ 
   })
   await tx.emit('groupcall.created', group)
   if (master) await chain(tx, master.id, rows)
-  return { group, legs: rows, effects: rows.map(row => ({ type: 'dial', call_id: row.id })) }
+  return { group, legs: rows, effects: rows.map(row => ({ type: 'dial', call_id: row.id, reserves: costs(row) })) }
 }
 
 const legOptions = ({
@@ -120,7 +120,7 @@ async function dialNext(
   await groupcalls.system.update(tx, group, { pending, call_ids: [...group.call_ids, row.id] })
   if (master) await chain(tx, master.id, [row])
   const begin: Effect[] = group.plan ? [{ type: 'begin', call_id: row.id, plan: group.plan }] : []
-  return [...begin, { type: 'dial', call_id: row.id }]
+  return [...begin, { type: 'dial', call_id: row.id, reserves: costs(row) }]
 }
 
 /** The flow's `connect` is through; the caller stays for the next action unless it is to share the destination's fate. */

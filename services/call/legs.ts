@@ -1,7 +1,9 @@
 import type { Address, Call } from '@voipbin/generated/schemas'
-import { armDialTimer } from './dial.ts'
 import type { CallTx } from './lifecycle.ts'
 import { type CallRow, calls, type Leg } from './schema.ts'
+
+/** Only carriers want to be paid. */
+export const costs = ({ dialroutes }: Pick<Leg, 'dialroutes'>): boolean => dialroutes.length > 0
 
 export interface LegOptions {
   type: Call['type']
@@ -15,7 +17,7 @@ export interface LegOptions {
   asterisk_id?: string | null
 }
 
-/** Makes the row of an outgoing call. Its INVITE is the effect `dial`, after the commit. */
+/** Makes the row of an outgoing call. Its INVITE comes after the commit: by the effect `dial`, or `dialSoon`. */
 export async function insertLeg(tx: CallTx, leg: Leg, options: LegOptions): Promise<CallRow> {
   const { flow_id = null, groupcall_id = null, master_call_id = null, asterisk_id = null } = options
   const { id = tx.newId(), activeflow_id = null } = leg
@@ -38,12 +40,10 @@ export async function insertLeg(tx: CallTx, leg: Leg, options: LegOptions): Prom
     dial_timeout: options.dial_timeout,
     max_duration: options.max_duration,
     asterisk_id,
-    channel_id: asterisk_id && `${id}.0`,
     dialroutes: leg.dialroutes,
     provider_id: leg.dialroutes[0]?.provider_id ?? null,
     dial_uri: leg.dial_uri,
   })
   await tx.emit('call.created', row)
-  await armDialTimer(tx, row)
   return row
 }

@@ -25,7 +25,9 @@ const eventOf = {
   completed: 'call.hungup',
 } as const satisfies Record<CallStatus, string>
 
-const timerKeys = (call_id: string) => ['dial', 'max_duration', 'hangup_check', 'funds', 'digits'].map(name => `${name}:${call_id}`)
+/** The timers that a call may have in its state. `dial_now` finds out by itself that the call is over. */
+const timerKeys = ({ id, tm_answer, hangup_by }: CallRow) =>
+  [...(tm_answer ? ['max_duration', 'funds', 'digits'] : ['dial']), ...(hangup_by ? ['hangup_check'] : [])].map(name => `${name}:${id}`)
 
 /** The one place where a call changes its state: row and event together. */
 async function move(tx: CallTx, row: CallRow, to: CallStatus, patch: Partial<CallRow> = {}): Promise<CallRow> {
@@ -93,7 +95,7 @@ async function failOver(tx: CallTx, row: CallRow): Promise<Effect[]> {
   const index = row.dialroute_index + 1
   const provider_id = row.dialroutes[index]?.provider_id ?? null
   await calls.system.update(tx, row, { dialroute_index: index, provider_id, channel_id: channelId(row.id, index) })
-  return [{ type: 'dial', call_id: row.id }]
+  return [{ type: 'dial', call_id: row.id, reserves: false }]
 }
 
 /** Derives from the call, so that a repeated originate meets the channel that is there already. */
@@ -108,7 +110,7 @@ export interface End {
 
 export async function complete(tx: CallTx, row: CallRow, end: End): Promise<Effect[]> {
   if (!isLive(row.status)) return []
-  for (const key of timerKeys(row.id)) await tx.cancelTimer(key)
+  for (const key of timerKeys(row)) await tx.cancelTimer(key)
   // Before the call's own end: that is its last event.
   const running = await actions.system.find(tx, { call_id: row.id, status: 'running' })
   for (const action of running) await finishAction(tx, action, { outcome: 'canceled' })

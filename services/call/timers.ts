@@ -1,5 +1,6 @@
 import type { CallTimers } from '@voipbin/generated/rpc/call'
 import { takeDigits } from './actions.ts'
+import { dialNow } from './dial.ts'
 import { change } from './effects.ts'
 import { authorize } from './funds.ts'
 import { after, type Ctx, complete, hangup } from './lifecycle.ts'
@@ -15,6 +16,8 @@ const end = (ctx: Ctx, call_id: string, cause: HangupCause): Promise<void> =>
   change(ctx, call_id, async (tx, row) => (await hangup(tx, row, cause)).effects)
 
 export const timers = {
+  /** A call that was just made. */
+  dial_now: dialNow,
   /** Nobody answered in time. Somebody may have while this began. */
   dial: (ctx: Ctx, { call_id }: OfCall) =>
     change(ctx, call_id, async (tx, row) => (isWaiting(row.status) ? (await hangup(tx, row, 'no_answer')).effects : [])),

@@ -1,20 +1,21 @@
 import type { CallHandlers } from '@voipbin/generated/rpc/call'
 import type { Address, CallCreated } from '@voipbin/generated/schemas'
-import { addressOf, requireOwnSource, resolveDestinations, type Target } from '../destinations.ts'
-import { type Effect, run } from '../effects.ts'
+import { addressOf, mayCost, resolveDestinations, type Target } from '../destinations.ts'
+import { dialSoon, firstMinute_s } from '../dial.ts'
 import { authorize, release } from '../funds.ts'
 import { insertGroup } from '../groups.ts'
-import { insertLeg } from '../legs.ts'
+import { costs, insertLeg } from '../legs.ts'
 import type { CallTx } from '../lifecycle.ts'
 import { type RunPlan, startRun } from '../runs.ts'
 import type { CallRow, GroupcallRow, Leg } from '../schema.ts'
+import { together } from '../together.ts'
 
 type Create = Parameters<CallHandlers['createCall']>[1]
+type Ctx = Parameters<CallHandlers['createCall']>[0]
 
-/** A leg and the call it becomes. */
+/** A leg and the call it becomes. Neighbours may know its id before there is a row. */
 interface Planned extends Leg {
   id: string
-  activeflow_id: string | null
 }
 interface Order {
   input: Create
@@ -23,7 +24,7 @@ interface Order {
   targets: (Omit<Target, 'legs'> & { legs: Planned[] })[]
 }
 
-/** Answers before anybody rings: the calls exist, their INVITEs are on the way. */
+/** Answers before anybody is dialled: the calls exist, and timers that commit with them have them dialled. */
 export const createCall: CallHandlers['createCall'] = async (ctx, input) => {
   if (input.flow_id && input.actions) {
     throw ctx.error('INVALID_ARGUMENT', {
@@ -31,22 +32,39 @@ export const createCall: CallHandlers['createCall'] = async (ctx, input) => {
       details: [{ field: '/actions', rule: 'exclusive', expected: 'no flow_id beside it' }],
     })
   }
+  const order = await prepare(ctx, input)
+  const undo = await settleBefore(ctx, order)
+  try {
+    const { rows, groups } = await ctx.tx(tx => insertCalls(tx, order))
+    const [first] = rows
+    if (!first) throw ctx.error('DESTINATION_NOT_ROUTABLE')
+    // As they were made: what has happened since comes as events.
+    return { ...first, calls: rows, groupcalls: groups } satisfies CallCreated
+  } catch (error) {
+    await undo()
+    throw error
+  }
+}
+
+/** Who rings, and that the caller may show itself so. */
+async function prepare(ctx: Ctx, input: Create): Promise<Order> {
   const source = addressOf(input.source)
-  const resolved = await resolveDestinations(ctx, input.destinations, '/destinations')
-  await requireOwnSource(ctx, source, resolved)
-  const ids = await ctx.tx(async tx => resolved.map(({ legs }) => legs.map(() => tx.newId())))
-  const targets = resolved.map((target, at) => ({
-    ...target,
-    legs: target.legs.map((leg, index) => ({ ...leg, id: ids[at]?.[index] ?? ctx.newId(), activeflow_id: null as string | null })),
-  }))
-  const order = { input, source, targets, plan: planOf(input) }
-  await prepare(ctx, order)
-  const { rows, groups, effects } = await ctx.tx(tx => insertCalls(tx, order))
-  await run(ctx, effects)
-  const [first] = rows
-  if (!first) throw ctx.error('DESTINATION_NOT_ROUTABLE')
-  // As they were made: what has happened since comes as events.
-  return { ...first, calls: rows, groupcalls: groups } satisfies CallCreated
+  const plan = planOf(input)
+  const isKnownBefore = plan !== null || input.destinations.some(mayCost)
+  const [resolved, first_id] = await together([
+    resolveDestinations(ctx, input.destinations, '/destinations', source),
+    // Recorded: a request that comes twice must not reserve twice. What nobody knows before its row needs no record of its own.
+    isKnownBefore ? ctx.tx(async tx => tx.newId()) : Promise.resolve(ctx.newId()),
+  ])
+  let n = 0
+  const targets = resolved.map(target => ({ ...target, legs: target.legs.map(leg => ({ ...leg, id: nthId(first_id, n++) })) }))
+  return { input, source, plan, targets }
+}
+
+/** The n-th id after a UUIDv7: the same time, the last 48 of its random bits counted on. */
+function nthId(id: string, n: number): string {
+  const last = (Number.parseInt(id.slice(24), 16) + n) % 2 ** 48
+  return `${id.slice(0, 24)}${last.toString(16).padStart(12, '0')}`
 }
 
 function planOf({ flow_id, actions, variables = {}, webhook_uri, webhook_method = 'POST' }: Create): RunPlan | null {
@@ -58,42 +76,41 @@ function planOf({ flow_id, actions, variables = {}, webhook_uri, webhook_method 
 const atOnce = ({ legs, ring_method }: Order['targets'][number]): Planned[] => (ring_method === 'linear' ? legs.slice(0, 1) : legs)
 
 /**
- * Before anything is dialled: credit for the first minute of each carrier call, and the runs, so that a bad flow is refused. When one of them fails,
- * nothing of the others is left.
+ * What must be sure before there is a call: credit for the first minute of each leg over a carrier, and the runs, so that a bad flow is refused. When
+ * one of them fails, nothing of the others is left. Gives how to take all of it back.
  */
-async function prepare(ctx: Parameters<typeof createCall>[0], { source, targets, plan }: Order): Promise<void> {
-  const reserved: string[] = []
-  const started: string[] = []
+async function settleBefore(ctx: Ctx, { source, targets, plan }: Order): Promise<() => Promise<void>> {
+  const legs = targets.flatMap(atOnce)
+  const charged = legs.filter(costs)
+  const reserve = async ({ id, destination }: Planned) => {
+    const paid = await authorize(ctx, { id, direction: 'outgoing', source, destination }, firstMinute_s)
+    if (paid === 0) throw ctx.error('BALANCE_INSUFFICIENT')
+  }
+  const start = async (leg: Planned) => {
+    if (plan) leg.activeflow_id = await startRun(ctx, { ...leg, direction: 'outgoing', source }, plan)
+  }
+  const undo = async () => {
+    for (const { activeflow_id } of legs) if (activeflow_id) await ctx.call('stopActiveflow', { id: activeflow_id })
+    for (const { id } of charged) await release(ctx, id)
+  }
   try {
-    for (const { group, legs } of targets) {
-      const [leg] = legs
-      if (group || !leg?.dialroutes.length) continue
-      const { id, destination } = leg
-      if ((await authorize(ctx, { id, direction: 'outgoing', source, destination }, 60)) === 0) throw ctx.error('BALANCE_INSUFFICIENT')
-      reserved.push(id)
-    }
-    if (!plan) return
-    for (const leg of targets.flatMap(atOnce)) {
-      leg.activeflow_id = await startRun(ctx, { ...leg, direction: 'outgoing', source }, plan)
-      started.push(leg.activeflow_id)
-    }
+    await together([...charged.map(reserve), ...legs.map(start)])
   } catch (error) {
-    for (const id of started) await ctx.call('stopActiveflow', { id })
-    for (const id of reserved) await release(ctx, id)
+    await undo()
     throw error
   }
+  return undo
 }
 
 interface Made {
   rows: CallRow[]
   groups: GroupcallRow[]
-  effects: Effect[]
 }
 
 async function insertCalls(tx: CallTx, { input, source, targets, plan }: Order): Promise<Made> {
   const { dial_timeout, max_duration, flow_id = null } = input
   const common = { source, dial_timeout, max_duration, flow_id }
-  const made: Made = { rows: [], groups: [], effects: [] }
+  const made: Made = { rows: [], groups: [] }
   for (const { legs, group, ring_method, destination } of targets) {
     const [leg] = legs
     if (!leg) continue
@@ -101,11 +118,10 @@ async function insertCalls(tx: CallTx, { input, source, targets, plan }: Order):
       const ringing = await insertGroup(tx, { ...common, legs, ring_method, destination, owner: leg.owner, plan })
       made.rows.push(...ringing.legs)
       made.groups.push(ringing.group)
-      made.effects.push(...ringing.effects)
     } else {
       made.rows.push(await insertLeg(tx, leg, { ...common, type: 'flow' }))
-      made.effects.push({ type: 'dial', call_id: leg.id })
     }
   }
+  for (const row of made.rows) await dialSoon(tx, { call_id: row.id, reserves: false })
   return made
 }
