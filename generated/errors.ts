@@ -77,11 +77,13 @@ export type ErrorReason =
   | 'SESSION_NOT_FOUND'
   | 'SIGNATURE_EXPIRED'
   | 'SIGNATURE_INVALID'
+  | 'SOCKET_TOO_SLOW'
   | 'SOURCE_NOT_OWNED'
   | 'STORAGE_FILE_NOT_FOUND'
   | 'STORAGE_FILE_UNAVAILABLE'
   | 'STORAGE_OFFSET_WRONG'
   | 'TOKEN_EXPIRED'
+  | 'TOO_MANY_SOCKETS'
   | 'TOO_MANY_TOPICS'
   | 'TOPIC_DENIED'
   | 'TOPIC_INVALID'
@@ -177,11 +179,13 @@ export const errors: Readonly<Record<ErrorReason, ErrorRow>> = {
   SESSION_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such session.', action: 'Log in again.' },
   SIGNATURE_EXPIRED: { status: 'PERMISSION_DENIED', message: 'The URL has expired.', action: 'Make a new one.' },
   SIGNATURE_INVALID: { status: 'PERMISSION_DENIED', message: 'The URL was not made by this platform.', action: 'Use the URL exactly as it was given.' },
+  SOCKET_TOO_SLOW: { status: 'RESOURCE_EXHAUSTED', message: 'This socket does not keep up with its frames.', action: 'Read faster or subscribe to less, then connect again and resume from the last seq.' },
   SOURCE_NOT_OWNED: { status: 'INVALID_ARGUMENT', message: 'The source is no number of this customer.', action: 'Use one of your numbers as the source.' },
   STORAGE_FILE_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such file.', action: 'Check the id.' },
   STORAGE_FILE_UNAVAILABLE: { status: 'FAILED_PRECONDITION', message: 'The content of the file is not complete.', action: 'Wait for `storage_file.created`.' },
   STORAGE_OFFSET_WRONG: { status: 'FAILED_PRECONDITION', message: 'The part does not begin where the file ends.', action: 'Send the parts in order.' },
   TOKEN_EXPIRED: { status: 'UNAUTHENTICATED', message: 'The token has expired or was revoked.', action: 'Log in again or refresh the token.' },
+  TOO_MANY_SOCKETS: { status: 'RESOURCE_EXHAUSTED', message: 'The customer has as many sockets as it may have.', action: 'Close one, or share one socket between topics.' },
   TOO_MANY_TOPICS: { status: 'RESOURCE_EXHAUSTED', message: 'The socket has as many topics as it may have.', action: 'Unsubscribe from some or use wider topics.' },
   TOPIC_DENIED: { status: 'PERMISSION_DENIED', message: 'This topic belongs to somebody else.', action: 'Subscribe to topics of your own customer.' },
   TOPIC_INVALID: { status: 'INVALID_ARGUMENT', message: 'The topic is not valid.', action: 'Use customer_id:<id>:<resource>[:<resource_id>|:*] or agent_id:<id>:<resource>.' },

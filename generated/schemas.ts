@@ -136,13 +136,15 @@ export interface AckFrame {
   type: 'ack'
   id?: FrameId
   /** What is acknowledged. `auth` comes unasked when the URL carried the credentials. */
-  request: 'auth' | 'subscribe' | 'unsubscribe'
+  request: 'auth' | 'subscribe' | 'unsubscribe' | 'resume'
   /** Whose socket this is; in the answer to `auth`. */
   customer_id?: string
   /** Everything subscribed now. */
   topics: Topic[]
-  /** Sequence number of the last event of this customer. */
+  /** Number of the last event of this customer before this frame: where `resume` may start. 0: not known, because the history is away. */
   seq: number
+  /** How many missed events came before this frame; in the answer to `resume`. */
+  resumed?: number
 }
 
 /** One step of a flow. Text options may hold variables as `${name}`; an unknown one becomes empty. */
@@ -511,12 +513,31 @@ export interface AgentList {
   next_page_token: string
 }
 
+export interface AgentLoginData {
+  customer_id: string
+  agent_id: string
+  timestamp: StateTime
+}
+
+export interface AgentLogoutData {
+  customer_id: string
+  agent_id: string
+  timestamp: StateTime
+}
+
 export interface AgentPasswordUpdate {
   password: string
 }
 
 export interface AgentPermissionsUpdate {
   permissions: Permission[]
+}
+
+export interface AgentPresenceData {
+  customer_id: string
+  agent_id: string
+  status: AgentStatus
+  timestamp: StateTime
 }
 
 export type AgentStatus = 'available' | 'away' | 'busy' | 'offline' | 'ringing'
@@ -1202,6 +1223,12 @@ export interface CallListPublic {
   next_page_token: string
 }
 
+export interface CallMetricsData {
+  customer_id: string
+  active: number
+  timestamp: StateTime
+}
+
 export interface CallMute {
   direction: MuteDirection
 }
@@ -1219,6 +1246,16 @@ export interface CallRecordingStart {
   /** Seconds after which it ends; 0 for no limit. */
   duration: number
   beep_start: boolean
+}
+
+export interface CallStateData {
+  customer_id: string
+  call_id: string
+  status: CallStatus
+  /** As in the `call` resource: whose topics it also reaches. */
+  owner_type?: string | null
+  owner_id?: string | null
+  timestamp: StateTime
 }
 
 /** Only forward: `initiating`, `ringing`, `active`, `completed`. On the way out `canceling` before the answer and `terminating` after it. */
@@ -1426,7 +1463,7 @@ export type EventFilter = string
 /** An event with the sequence number its customer gave it: `{type, seq}` and the fields of the envelope. */
 export interface EventFrame {
   type: 'event'
-  /** Counts the events of one customer, without gaps. 0: the event could not be numbered, because the history was away; it cannot be resumed from. */
+  /** Counts the events of one customer, without gaps. 0: the event could not be numbered, because the history was away; it cannot be resumed from, and may come once more, with the same event_id, after a `resume`. */
   seq: number
   /** Unique; consumers drop the second of the same id. */
   event_id: string
@@ -1579,6 +1616,18 @@ export interface FlowUpdate {
 
 /** Chosen by the client; the answer repeats it. */
 export type FrameId = string
+
+/** Events of this customer may be missing: what was read over REST before is not up to date. Comes before the `ack` of a `resume`, with its `id`, or by itself, without one, when the gateway has missed events. The subscriptions stand; what comes afterwards comes in full. */
+export interface GapFrame {
+  type: 'gap'
+  id?: FrameId
+  /** The first number that may be missing. 0: not known. */
+  from: number
+  /** The last number that may be missing; what follows comes as usual. 0: not known. */
+  to: number
+  /** expired: the history no longer reaches back to `from`. restarted: the numbering has begun anew. unavailable: the history is away. missed: the gateway itself has missed events. */
+  reason: 'expired' | 'restarted' | 'unavailable' | 'missed'
+}
 
 /** Several calls of which the first that is answered stays; the others are canceled. */
 export interface Groupcall {
@@ -1771,6 +1820,14 @@ export interface ProviderUpdate {
   allowed_ips?: string[]
 }
 
+export interface QueueStatsData {
+  customer_id: string
+  queue_id: string
+  waiting: number
+  active: number
+  timestamp: StateTime
+}
+
 /** Requests per minute. A burst may be twice as large; it refills at a sixtieth of the limit a second. */
 export interface RateLimits {
   api: number
@@ -1854,6 +1911,15 @@ export interface RecordingListPublic {
 
 /** `ended`: the file is stored. */
 export type RecordingStatus = 'initiating' | 'recording' | 'stopping' | 'ended' | 'failed'
+
+export interface ResumeFrame {
+  type: 'resume'
+  id?: FrameId
+  /** Subscribed by this frame, as by `subscribe`. Of a topic that was subscribed already, events may come a second time. */
+  topics: Topic[]
+  /** The last number seen on any socket of this customer: of an event or of an ack, whichever is greater. */
+  seq: number
+}
 
 /** Seconds to wait before each attempt; as many attempts as there are numbers. A little is added at random. */
 export type RetrySchedule = number[]
@@ -1964,6 +2030,22 @@ export interface Speech {
   /** Whether it was there already. */
   cached: boolean
 }
+
+/** A state as it changes, by the fast path (ZeroMQ, `zmq.yaml`): for displays. Without a number, outside history and `resume`, and any of them may be lost or come before or after the event that says the same. Comes to every socket with a topic that covers the resource. */
+export interface StateFrame {
+  type: 'state'
+  state_type: 'agent.login' | 'agent.logout' | 'agent.presence' | 'call.metrics' | 'call.state' | 'queue.stats'
+  /** RFC 3339 in UTC, with milliseconds. */
+  timestamp: string
+  resource_type: string
+  /** Absent where the state is about all rows of this type. */
+  resource_id?: string
+  /** By `state_type`, see `zmq.yaml`. */
+  data: Record<string, unknown>
+}
+
+/** RFC 3339 in UTC, with milliseconds. */
+export type StateTime = string
 
 /** A stored object. The content is encrypted with a key of its own from the first byte on. */
 export interface StorageFile {

@@ -3,7 +3,8 @@ import path from 'node:path'
 import { deref, type EventDefinition, type Model } from './model.ts'
 import { webhookName } from './openapi.ts'
 import { type Json, publicSchema, reachable, refName, type Schema } from './schema.ts'
-import { doc, header, importLine, key, literal, type Output, quote } from './text.ts'
+import { readStates } from './states.ts'
+import { camel, doc, header, importLine, key, literal, type Output, quote } from './text.ts'
 import { tsDeclaration, tsType } from './ts.ts'
 
 /** Schema names of the frames of one direction, in the order of the contract. */
@@ -16,8 +17,9 @@ export function frameNames(model: Model, operation: 'receiveClientFrames' | 'sen
   })
 }
 
-/** The event frame is typed per event, not by its schema. */
+/** Frames that are typed per event and per state, not by their schema. */
 const eventFrame = 'EventFrame'
+const stateFrame = 'StateFrame'
 const publicEvents = (model: Model): EventDefinition[] => model.events.filter(event => !event.internal)
 
 /** `sdk/realtime.ts`: the frames of the WebSocket and the data of every event, with no import but the public types. */
@@ -26,16 +28,30 @@ export function sdkRealtimeFile(model: Model, known: ReadonlySet<string>): Outpu
   const server = frameNames(model, 'sendServerFrames')
   const events = publicEvents(model)
   const options = { schemas: model.schemas, used: new Set<string>(), sending: true }
-  const roots = [...client, ...server].filter(name => name !== eventFrame).map(name => ({ $ref: `#/${name}` }))
+  const states = readStates(model)
+  const roots = [...client, ...server].filter(name => name !== eventFrame && name !== stateFrame).map(name => ({ $ref: `#/${name}` }))
   const own = [...reachable(roots, model.schemas)].filter(name => !known.has(name)).sort()
   const frames = own.map(name => tsDeclaration(name, model.schemas.get(name) ?? {}, options))
   const map = events.map(event => `${doc(event.summary, '  ')}  ${quote(event.type)}: ${tsType(publicSchema(event.data), options)}\n`)
+  const stateRows = states.map(state => `${doc(state.summary, '  ')}  ${quote(state.type)}: ${tsType(state.data, options)}\n`)
+  const stateNames = [
+    ...reachable(
+      states.map(state => state.data),
+      model.schemas,
+    ),
+  ]
+    .filter(name => !known.has(name) && !own.includes(name))
+    .sort()
   const body = [
     ...frames,
+    ...stateNames.map(name => tsDeclaration(name, model.schemas.get(name) ?? {}, options)),
     `/** Event type → its data. */\nexport interface EventMap {\n${map.join('')}}\nexport type EventType = keyof EventMap\n`,
     envelope(model),
     '/** Every event; narrows by `event_type`. */\nexport type AnyEvent = { [T in EventType]: EventEnvelope<T> }[EventType]\n',
     `/** An event with the sequence number its customer gave it. */\nexport type ${eventFrame} = AnyEvent & { type: 'event'; seq: number }\n`,
+    `/** Name of a state → its data. */\nexport interface StateMap {\n${stateRows.join('')}}\nexport type StateType = keyof StateMap\n`,
+    `${doc(model.schemas.get(stateFrame)?.description ?? '')}export type ${stateFrame} = { [T in StateType]: StateOf<T> }[StateType]\nexport interface StateOf<T extends StateType> ${stateBlock(model, options)}\n`,
+    closeCodes(model),
     `export type ClientFrame = ${client.join(' | ') || 'never'}\nexport type ServerFrame = ${server.join(' | ') || 'never'}\n`,
     `export const eventTypes: readonly EventType[] = ${literal(events.map(event => event.type))}\n`,
   ]
@@ -44,6 +60,25 @@ export function sdkRealtimeFile(model: Model, known: ReadonlySet<string>): Outpu
     './types.ts',
   )
   return { path: 'sdk/realtime.ts', text: `${header}${imports}\n${body.join('\n')}` }
+}
+
+function stateBlock(model: Model, options: Parameters<typeof tsType>[1]): string {
+  const schema = model.schemas.get(stateFrame)
+  const required = new Set(schema?.required)
+  const fields = Object.entries(schema?.properties ?? {}).map(([name, field]) => {
+    const type = name === 'state_type' ? 'T' : name === 'data' ? 'StateMap[T]' : tsType(field, options)
+    return `${doc(field.description ?? '', '  ')}  ${key(name)}${required.has(name) ? '' : '?'}: ${type}\n`
+  })
+  return `{\n${fields.join('')}}`
+}
+
+/** The codes a socket is closed with, by name. */
+function closeCodes(model: Model): string {
+  const document = model.documents.find(one => one.service === 'websocket')
+  const channel = (document?.content.channels as Record<string, Json> | undefined)?.websocket as Record<string, Json> | undefined
+  const rows = (channel?.['x-close-codes'] ?? []) as { code: number; name: string; description: string }[]
+  const lines = rows.map(({ code, name, description }) => `${doc(description, '  ')}  ${camel(name)}: ${code},\n`)
+  return `/** Why the server closed the socket. */\nexport const closeCodes = {\n${lines.join('')}} as const\n`
 }
 
 function envelope(model: Model): string {

@@ -1,6 +1,7 @@
 import { alwaysThere, type EventDefinition, inputFields, isRpc, type Model, type Operation, queueOf } from './model.ts'
 import { projectorName } from './project.ts'
 import { asObject, refName, type Schema, schemasWithInternals } from './schema.ts'
+import { readStates, type StateDefinition } from './states.ts'
 import { camel, doc, header, importLine, key, literal, type Output, pascal, quote } from './text.ts'
 import { tsBlock, tsType } from './ts.ts'
 import { inputName } from './validators.ts'
@@ -42,7 +43,7 @@ export function rpcFile(service: ServiceMessages, model: Model): Output {
     `${doc('Event type → data it sends.')}export interface ${name}Events {\n${service.emits.map(eventType).join('')}}\n`,
     `${doc('Event type → data it listens to.')}export interface ${name}Consumed {\n${service.consumes.map(eventType).join('')}}\n`,
     `export type ${name}Contract = Contract<${quote(service.name)}, ${name}Methods, ${name}Events, ${name}Consumed, Calls>\n`,
-    contractValue(service),
+    contractValue(service, readStates(model)),
     [
       `export type ${name}Handlers = Handlers<${name}Contract>\n`,
       `export type ${name}Consumers = Consumers<${name}Contract>\n`,
@@ -122,7 +123,7 @@ const methodType = (operation: Operation, { used }: { used: Set<string> }): stri
 const projectorOf = (event: EventDefinition): string | undefined =>
   event.internal || event.data.$ref === undefined ? undefined : projectorName(refName(event.data.$ref))
 
-function contractValue(service: ServiceMessages): string {
+function contractValue(service: ServiceMessages, states: readonly StateDefinition[]): string {
   const name = pascal(service.name)
   const methods = service.operations.map(operation => {
     const row = {
@@ -134,7 +135,13 @@ function contractValue(service: ServiceMessages): string {
     return `    ${operation.id}: { ...${literal(row)}, input: ${operation.id}Input, errors: ${literal(operation.errors)} },\n`
   })
   const emits = service.emits.map(event => {
-    const row = literal({ domain: event.domain, resource: event.resource, internal: event.internal })
+    const state = states.find(({ from }) => from.includes(event.type))
+    const row = literal({
+      domain: event.domain,
+      resource: event.resource,
+      internal: event.internal,
+      state: state && { type: state.type, fields: state.fields },
+    })
     const project = projectorOf(event)
     return `    ${quote(event.type)}: ${project ? row.replace(/ \}$/, `, project: ${project} }`) : row},\n`
   })

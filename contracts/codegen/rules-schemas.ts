@@ -211,6 +211,6 @@ function unusedRules(model: Model): Problem[] {
   const used = reachable(roots, model.schemas)
   for (const { schema } of model.resources.values()) used.add(schema)
   return [...model.schemaOwner]
-    .filter(([name, { service }]) => !used.has(name) && !['common', 'websocket'].includes(service))
+    .filter(([name, { service }]) => !used.has(name) && !['common', 'websocket', 'zmq'].includes(service))
     .map(([name, { file }]) => ({ file, where: `schema ${name}`, message: 'no operation and no event uses it' }))
 }

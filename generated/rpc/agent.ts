@@ -185,9 +185,9 @@ export const agentContract: AgentContract = {
   emits: {
     'agent.created': { domain: 'agent', resource: 'agent', internal: false, project: projectAgent },
     'agent.deleted': { domain: 'agent', resource: 'agent', internal: false, project: projectAgent },
-    'agent.login': { domain: 'agent', resource: 'agent', internal: false, project: projectAgent },
-    'agent.logout': { domain: 'agent', resource: 'agent', internal: false, project: projectAgent },
-    'agent.status_change': { domain: 'agent', resource: 'agent', internal: false, project: projectAgent },
+    'agent.login': { domain: 'agent', resource: 'agent', internal: false, state: { type: 'agent.login', fields: [] }, project: projectAgent },
+    'agent.logout': { domain: 'agent', resource: 'agent', internal: false, state: { type: 'agent.logout', fields: [] }, project: projectAgent },
+    'agent.status_change': { domain: 'agent', resource: 'agent', internal: false, state: { type: 'agent.presence', fields: ['status'] }, project: projectAgent },
     'agent.updated': { domain: 'agent', resource: 'agent', internal: false, project: projectAgent },
     'session.ended': { domain: 'agent', resource: 'session', internal: true },
   },

@@ -33,6 +33,8 @@ export interface EventRow {
   readonly internal: boolean
   /** Drops the fields of a row that may not leave with a public event (`x-internal`, unknown ones). */
   readonly project?: (data: never) => unknown
+  /** The message of the fast path that goes out when this event has been committed, and what of the data it takes along. */
+  readonly state?: { readonly type: string; readonly fields: readonly string[] }
 }
 
 /** What a generated contract tells the kernel about one service. Type parameters carry the wire types, fields carry the names. */
