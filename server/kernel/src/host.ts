@@ -2,7 +2,7 @@ import type { Cache, Http, Logger } from './context.ts'
 import type { Database } from './db.ts'
 import type { Status } from './errors.ts'
 import type { Inbox } from './inbox.ts'
-import type { Outbox } from './outbox.ts'
+import type { Outbox, WrittenRow } from './outbox.ts'
 import type { RpcClient } from './rpc-client.ts'
 import type { Service } from './service.ts'
 import type { TimerStore } from './timers.ts'
@@ -34,5 +34,5 @@ export interface HostData {
   readonly outbox: Outbox
   readonly timers: TimerStore
   /** Called after each commit with what others in this process may be waiting for. */
-  committed(effects: { events: number; timer_due: number | undefined }): void
+  committed(effects: { events: readonly WrittenRow[]; timer_due: number | undefined }): void
 }

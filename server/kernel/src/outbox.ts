@@ -11,8 +11,7 @@ export interface PendingEvent {
   customer_id: string
   resource_type: string
   resource_id: string
-  /** Whose numbers it takes. */
-  counter: string
+  internal: boolean
   request_id: string
   timestamp: string
   /** JSON, taken when the event was emitted: what happens to the object afterwards is not part of it. */
@@ -28,6 +27,19 @@ export interface OutboxRow {
   payload: string
 }
 
+/** A row as its transaction wrote it. */
+export interface WrittenRow extends OutboxRow {
+  resource_id: string
+  /** Counts all events of the resource, internal ones too, from 1. */
+  position: number
+}
+
+/**
+ * One number per resource holds both counts: public events in the lower 31 bits, internal ones above, so that one statement locks and
+ * counts. Customers see no internal event: one that took a public number would look like one that was lost.
+ */
+const internalUnit = 2 ** 31
+
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 
 /** The events of one service between their transaction and the broker. */
@@ -36,6 +48,7 @@ export class Outbox {
   #next: string
   #insert: string
   #read: string
+  #step: string
   #remove: string
 
   constructor(contract: Contract) {
@@ -44,11 +57,12 @@ export class Outbox {
     this.#next =
       `INSERT INTO \`${contract.name}_sequences\` (resource_id, seq) VALUES (?, ?) ` +
       'ON DUPLICATE KEY UPDATE seq = LAST_INSERT_ID(seq + ?)'
+    this.#step = 'SELECT @@auto_increment_increment AS step'
     this.#insert =
       `INSERT INTO ${outbox} (event_id, event_type, domain, customer_id, resource_type, resource_id, ` +
       'resource_seq, request_id, payload, tm_create) VALUES ?'
     this.#read = `SELECT id, event_id, event_type, domain, CAST(payload AS CHAR) AS payload FROM ${outbox} ORDER BY id LIMIT ?`
-    this.#remove = `DELETE FROM ${outbox} WHERE id IN (?)`
+    this.#remove = `DELETE FROM ${outbox} WHERE id IN (?) AND event_id IN (?)`
   }
 
   /** Throws when the contract does not declare the event, or when nobody could say whose it is. */
@@ -66,8 +80,7 @@ export class Outbox {
       customer_id: text(fields.customer_id) ?? caller.customer_id,
       resource_type: resource,
       resource_id,
-      // Customers see no internal event: one that took a number of its resource would look like one that was lost.
-      counter: internal ? `~${resource_id}` : resource_id,
+      internal,
       request_id: caller.request_id,
       timestamp: now.toISOString(),
       data: JSON.stringify(project ? project(data as never) : data),
@@ -78,27 +91,40 @@ export class Outbox {
    * Numbers the events and writes them, last in the transaction, so that their resources stay locked for a short time only. That lock makes
    * rows of one resource commit in the order of their ids.
    */
-  async write(db: Db, events: readonly PendingEvent[]): Promise<void> {
-    const counts = new Map<string, number>()
-    for (const { counter, resource_id } of events) {
-      counts.set(counter, (counts.get(counter) ?? 0) + 1)
-      // Internal or not, events of one resource wait for each other: the row is locked even when nothing is counted there.
-      counts.set(resource_id, counts.get(resource_id) ?? 0)
+  async write(db: Db, events: readonly PendingEvent[]): Promise<WrittenRow[]> {
+    const counts = new Map<string, { open: number; internal: number }>()
+    for (const { resource_id, internal } of events) {
+      const count = counts.get(resource_id) ?? { open: 0, internal: 0 }
+      if (internal) count.internal++
+      else count.open++
+      counts.set(resource_id, count)
     }
-    const next = new Map<string, number>()
     // Always in the same order, or two transactions over the same resources would wait for each other.
-    for (const [counter, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const { affectedRows, insertId } = await run(db, this.#next, [counter, count, count])
-      next.set(counter, (affectedRows === 1 ? count : insertId) - count + 1)
+    for (const [resource_id, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const add = count.open + count.internal * internalUnit
+      const { affectedRows, insertId } = await run(db, this.#next, [resource_id, add, add])
+      const total = affectedRows === 1 ? add : insertId
+      counts.set(resource_id, {
+        open: (total % internalUnit) - count.open,
+        internal: Math.floor(total / internalUnit) - count.internal,
+      })
     }
     const tm_create = dbTime(Date.now())
-    const rows = events.map(event => {
-      const seq = next.get(event.counter) ?? 1
-      next.set(event.counter, seq + 1)
-      const { event_id, event_type, domain, customer_id, resource_type, resource_id, request_id } = event
-      return [event_id, event_type, domain, customer_id, resource_type, resource_id, seq, request_id, envelope(event, seq), tm_create]
+    const written = events.map(event => {
+      const last = counts.get(event.resource_id) ?? { open: 0, internal: 0 }
+      const seq = event.internal ? ++last.internal : ++last.open
+      const { event_id, event_type, domain, resource_id } = event
+      return { id: 0, event_id, event_type, domain, payload: envelope(event, seq), resource_id, position: last.open + last.internal, seq }
     })
-    await run(db, this.#insert, [rows])
+    const rows = events.map(({ event_id, event_type, domain, customer_id, resource_type, resource_id, request_id }, i) => {
+      const { seq = 0, payload = '' } = written[i] ?? {}
+      return [event_id, event_type, domain, customer_id, resource_type, resource_id, seq, request_id, payload, tm_create]
+    })
+    const { insertId } = await run(db, this.#insert, [rows])
+    // Rows of one statement get ids one step apart; most statements have one row only.
+    const step = written.length > 1 ? ((await select<{ step: number }>(db, this.#step, []))[0]?.step ?? 1) : 1
+    for (const [i, row] of written.entries()) row.id = insertId + i * step
+    return written
   }
 
   /** The oldest rows, in the order they must leave. */
@@ -106,8 +132,9 @@ export class Outbox {
     return select<OutboxRow>(db, this.#read, [limit])
   }
 
-  async remove(db: Db, ids: readonly number[]): Promise<void> {
-    await run(db, this.#remove, [ids])
+  /** Both the id and the event must fit: an id alone may have been worked out, and no other row may ever go. */
+  async remove(db: Db, rows: readonly Pick<OutboxRow, 'id' | 'event_id'>[]): Promise<void> {
+    await run(db, this.#remove, [rows.map(row => row.id), rows.map(row => row.event_id)])
   }
 }
 

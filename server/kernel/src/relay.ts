@@ -3,7 +3,8 @@ import type { Bus, Session } from './bus.ts'
 import type { Db, Logger } from './context.ts'
 import { fault } from './fault.ts'
 import { metrics } from './metrics.ts'
-import type { Outbox, OutboxRow } from './outbox.ts'
+import type { Outbox, OutboxRow, WrittenRow } from './outbox.ts'
+import { PublishOrder } from './relay-order.ts'
 import { pause, Wake } from './wake.ts'
 
 /** Events on the wire and not confirmed yet. */
@@ -11,6 +12,8 @@ const window = 100
 const batch = 2 * window
 /** How often the table is read when nobody says that something is there, in milliseconds. */
 const poll_ms = 1_000
+/** Confirmed rows wait so long for others, to be deleted with them, in milliseconds. One that is not deleted when this process dies leaves twice. */
+const gather_ms = 50
 
 interface RelayOptions {
   service: string
@@ -23,8 +26,9 @@ interface RelayOptions {
 }
 
 /**
- * Carries committed events to the broker, in the order of their ids, and deletes them once the broker has confirmed. Runs on one instance
- * at a time; what was confirmed and not deleted when it died leaves twice, and consumers know it by its event_id.
+ * Carries committed events to the broker and deletes them once the broker has confirmed. Runs on one instance at a time. What that instance
+ * commits itself it sends at once, from memory, where the order within the resource allows it; the rest is read from the table in the order of
+ * the ids. What was confirmed and not deleted when it died leaves twice, and consumers know it by its event_id.
  */
 export class OutboxRelay {
   #options: RelayOptions
@@ -34,9 +38,11 @@ export class OutboxRelay {
   #progress = new Wake()
   /** Rows read and not deleted yet. */
   #taken = new Set<number>()
+  #order = new PublishOrder()
   #unconfirmed = 0
-  #confirmed: number[] = []
+  #confirmed: OutboxRow[] = []
   #deleting = false
+  #gathering: NodeJS.Timeout | undefined
   #leading = false
   #hinted = false
 
@@ -49,7 +55,10 @@ export class OutboxRelay {
         for (const exchange of exchanges) await channel.assertExchange(bus.named(exchange), 'fanout', { durable: true })
       },
       onOpen: () => this.#wake.set(),
-      onLost: () => this.#progress.set(),
+      onLost: () => {
+        this.#order.reset()
+        this.#progress.set()
+      },
     })
     this.#hints = bus.publishing.open({})
   }
@@ -58,10 +67,19 @@ export class OutboxRelay {
     return this.#session.ready(timeout_ms)
   }
 
-  /** Something was committed here. Wakes the relay, wherever it runs. */
-  wake(): void {
-    if (this.#leading) this.#wake.set()
-    else this.#hint()
+  /** These were committed here. Sends them, or wakes the relay, wherever it runs. */
+  committed(rows: readonly WrittenRow[]): void {
+    if (!this.#leading) this.#hint()
+    else for (const row of rows) this.#offer(row)
+  }
+
+  #offer(row: WrittenRow): void {
+    const next = this.#order.judge(row)
+    // A read of the table was faster than the report of the commit.
+    if (next === 'gone' || this.#taken.has(row.id)) return
+    const channel = this.#unconfirmed < window ? this.#session.channel : undefined
+    if (next === 'send' && channel) this.#publish(channel, row, row)
+    else this.#wake.set()
   }
 
   /** Relays until `signal` aborts. */
@@ -74,6 +92,7 @@ export class OutboxRelay {
         await channel.consume(this.#hintQueue, () => this.#wake.set(), { noAck: true })
       },
     })
+    this.#order.reset()
     this.#leading = true
     try {
       while (!signal.aborted) {
@@ -102,7 +121,9 @@ export class OutboxRelay {
     const end = Date.now() + timeout_ms
     try {
       while (Date.now() < end && (await outbox.read(db, 1)).length > 0) {
-        this.wake()
+        if (this.#leading) this.#wake.set()
+        else this.#hint()
+        await this.#deleteConfirmed()
         await this.#progress.wait(20)
       }
     } catch (error) {
@@ -150,21 +171,23 @@ export class OutboxRelay {
     return { read: rows.length, sent }
   }
 
-  #publish(channel: ConfirmChannel, row: OutboxRow): void {
+  #publish(channel: ConfirmChannel, row: OutboxRow, written?: WrittenRow): void {
     const { bus, service } = this.#options
     this.#taken.add(row.id)
+    this.#order.sent(row.event_id, written)
     this.#unconfirmed++
     const settle = (error: unknown) => {
       this.#unconfirmed--
       if (error) {
         // Not there, as far as anybody knows: read and sent again, and what followed it too.
         this.#taken.delete(row.id)
+        this.#order.failed(row.event_id)
         if (this.#session.channel === channel) void this.#session.reopen()
         this.#wake.set()
       } else {
-        this.#confirmed.push(row.id)
+        this.#confirmed.push(row)
         metrics.eventsPublished.inc({ service, event_type: row.event_type })
-        void this.#deleteConfirmed()
+        this.#deleteSoon()
       }
       this.#progress.set()
     }
@@ -182,21 +205,29 @@ export class OutboxRelay {
     }
   }
 
+  /** Off the way of the events: one statement for many rows. */
+  #deleteSoon(): void {
+    if (this.#confirmed.length >= window) return void this.#deleteConfirmed()
+    this.#gathering ??= setTimeout(() => void this.#deleteConfirmed(), gather_ms)
+  }
+
   async #deleteConfirmed(): Promise<void> {
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
     if (this.#deleting) return
     this.#deleting = true
     const { db, outbox, log } = this.#options
     try {
       while (this.#confirmed.length > 0) {
-        const ids = this.#confirmed
+        const rows = this.#confirmed
         this.#confirmed = []
         fault('outbox.before_delete')
         try {
-          await outbox.remove(db, ids)
-          for (const id of ids) this.#taken.delete(id)
+          await outbox.remove(db, rows)
+          for (const row of rows) this.#taken.delete(row.id)
         } catch (error) {
           log.warn('published events not deleted yet', { err: error })
-          this.#confirmed.push(...ids)
+          this.#confirmed.push(...rows)
           await this.#progress.wait(poll_ms)
         }
       }

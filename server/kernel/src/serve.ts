@@ -158,7 +158,7 @@ function startable(service: Service, options: PartOptions): Part {
     outbox,
     timers: new TimerStore(contract.name),
     committed: ({ events, timer_due }) => {
-      if (events > 0) relay?.wake()
+      if (events.length > 0) relay?.committed(events)
       if (timer_due !== undefined) timers?.committed(timer_due)
     },
   }

@@ -4,7 +4,7 @@ import type { Host, HostData } from './host.ts'
 import { uuid7 } from './id.ts'
 import type { Message } from './message.ts'
 import { metrics } from './metrics.ts'
-import type { PendingEvent } from './outbox.ts'
+import type { PendingEvent, WrittenRow } from './outbox.ts'
 
 type AfterCommit = () => Promise<void>
 
@@ -21,6 +21,8 @@ class TxContext implements Tx {
   readonly address: string | undefined
   readonly user_agent: string | undefined
   readonly events: PendingEvent[] = []
+  /** The events as they were written. */
+  written: readonly WrittenRow[] = []
   readonly jobs: AfterCommit[] = []
   /** The earliest timer set, epoch milliseconds. */
   timer_due: number | undefined
@@ -92,7 +94,7 @@ export async function runTx<T>(host: Host, message: Message, caller: Caller, log
       if (step > 0 && !(await inbox.claim(db, message.id, step))) return (await inbox.read(db, message.id, step)) as T
       const tx = new TxContext(host, data, db, caller, log)
       const value = await work(tx)
-      if (tx.events.length > 0) await outbox.write(db, tx.events)
+      if (tx.events.length > 0) tx.written = await outbox.write(db, tx.events)
       if (step > 0 && value !== undefined) await inbox.record(db, message.id, step, value)
       done = tx
       return value
@@ -113,6 +115,6 @@ export async function runTx<T>(host: Host, message: Message, caller: Caller, log
     }
   }
   // After the cache has been cleaned: who hears of the event reads the new state.
-  data.committed({ events: done.events.length, timer_due: done.timer_due })
+  data.committed({ events: done.written, timer_due: done.timer_due })
   return result
 }
