@@ -15,36 +15,46 @@ const home = path.join(root, '.voipbin')
 const lightPackages = pathToFileURL(path.join(root, 'server/kernel/light-packages.mjs')).href
 const stamp = path.join(root, 'node_modules/.voipbin-lock')
 
-/** What each command needs before it can run. @type {Record<string, { packages: boolean, kinds: import('./provision.mjs').Kind[] }>} */
+/** @typedef {{ root: boolean, packages: boolean, kinds: import('./provision.mjs').Kind[] }} Needs */
+/** What each command needs before it can run; what looks at the platform's state needs root as well. @type {Record<string, Needs>} */
 const NEEDS = {
-  start: { packages: true, kinds: ['rootfs'] },
-  stop: { packages: false, kinds: [] },
-  status: { packages: false, kinds: [] },
-  logs: { packages: false, kinds: [] },
-  doctor: { packages: true, kinds: [] },
-  migrate: { packages: true, kinds: [] },
-  generate: { packages: true, kinds: [] },
-  check: { packages: true, kinds: [] },
-  test: { packages: true, kinds: ['rootfs', 'browser'] },
-  bench: { packages: true, kinds: ['rootfs', 'browser'] },
+  start: { root: true, packages: true, kinds: ['rootfs'] },
+  stop: { root: true, packages: false, kinds: [] },
+  status: { root: true, packages: false, kinds: [] },
+  logs: { root: true, packages: false, kinds: [] },
+  doctor: { root: true, packages: true, kinds: [] },
+  migrate: { root: true, packages: true, kinds: [] },
+  generate: { root: false, packages: true, kinds: [] },
+  check: { root: false, packages: true, kinds: [] },
+  test: { root: true, packages: true, kinds: ['rootfs', 'browser'] },
+  bench: { root: true, packages: true, kinds: ['rootfs', 'browser'] },
 }
+/** Flags that npm keeps for itself, and silently drops, when `--` is missing before them. */
+const FLAGS = ['detach', 'port-base', 'http-port', 'public-ip', 'domain', 'processes', 'instances', 'home', 'follow']
 
 /** Thrown for what a person can mend; printed without a stack. */
 class Problem extends Error {}
 
-/** @param {boolean} provisioning */
-function checkMachine(provisioning) {
+/** @param {string} command @param {Needs} needs */
+function checkMachine(command, needs) {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 11))
     throw new Problem(`Node ${process.versions.node} is too old: install Node 20.11 or newer, then run this again.`)
   if (process.platform !== 'linux')
     throw new Problem(`This runs on Linux; here is ${process.platform}. Use a Debian 12 (or newer) machine, VM or container.`)
   if (process.arch !== 'x64' && process.arch !== 'arm64') throw new Problem(`No packages for ${process.arch}: x64 and arm64 are supported.`)
-  if (!provisioning) return
-  if (process.getuid?.() !== 0)
-    throw new Problem('Run this as root (sudo npm start): the servers run in a root filesystem of their own, which needs mount and chroot.')
-  if (!onPath('apt-get')) throw new Problem('apt-get is missing: this needs a Debian-like system (Debian 12 or newer).')
+  const dropped = FLAGS.find(flag => process.env[`npm_config_${flag.replace('-', '_')}`] !== undefined)
+  if (dropped) throw new Problem(`npm kept --${dropped} for itself. Put -- before the flags: npm ${npmWords(command)} -- --${dropped} …`)
+  if (needs.root && process.getuid?.() !== 0)
+    throw new Problem(
+      `Run this as root (sudo npm ${npmWords(command)}): the servers run in a root filesystem of their own, which needs mount and chroot, and what belongs to them is root's.`,
+    )
+  if (needs.kinds.length > 0 && !onPath('apt-get'))
+    throw new Problem('apt-get is missing: this needs a Debian-like system (Debian 12 or newer).')
 }
+
+/** @param {string} command */
+const npmWords = command => (['start', 'stop', 'test'].includes(command) ? command : `run ${command}`)
 
 const lockText = () => readFileSync(path.join(root, 'package-lock.json'), 'utf8')
 const lockHash = () => createHash('sha256').update(lockText()).update(`${process.platform}-${process.arch}`).digest('hex')
@@ -87,7 +97,7 @@ async function installPackages(progress) {
 }
 
 /**
- * @param {{ packages: boolean, kinds: import('./provision.mjs').Kind[] }} needs
+ * @param {Needs} needs
  * @returns {Promise<{ archived: Promise<unknown> }>} `archived` settles when new archives are in the cache; the platform may start meanwhile
  */
 async function install(needs) {
@@ -158,7 +168,7 @@ async function main() {
   const [command = 'start', ...args] = process.argv.slice(2)
   const needs = NEEDS[command]
   if (!needs) throw new Problem(`Unknown command "${command}". There are: ${Object.keys(NEEDS).join(', ')}.`)
-  checkMachine(needs.kinds.length > 0)
+  checkMachine(command, needs)
   if (!needs.packages && !existsSync(path.join(root, 'node_modules/.bin'))) {
     process.stdout.write('Nothing is installed here yet, so nothing runs. `npm start` does both.\n')
     return 0

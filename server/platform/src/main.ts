@@ -41,10 +41,16 @@ async function main(): Promise<number> {
   try {
     return await command(args)
   } catch (error) {
-    if (!PLAIN.some(kind => error instanceof kind)) throw error
+    const isUsage = error instanceof UsageError || isWrongArgument(error)
+    if (!isUsage && !PLAIN.some(kind => error instanceof kind)) throw error
     process.stderr.write(`\n✗ ${error instanceof Error ? error.message : error}\n`)
-    return error instanceof UsageError ? 2 : 1
+    return isUsage ? 2 : 1
   }
+}
+
+/** What `parseArgs` throws for an option or argument that a command does not have. */
+function isWrongArgument(error: unknown): boolean {
+  return error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
 }
 
 process.exitCode = await main()

@@ -1,5 +1,7 @@
+import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { treePath } from '../provision.mjs'
+import { UsageError } from './flags.ts'
 
 /** The checkout. */
 export const ROOT = path.resolve(import.meta.dirname, '../../..')
@@ -41,4 +43,15 @@ export function pathsOf(home: string): Paths {
     storage: path.join(absolute, 'storage'),
     server: name => path.join(absolute, 'servers', name),
   }
+}
+
+/**
+ * Refuses a state folder that holds anything else: its rights are changed, and files of ours put into it. Throws {@link UsageError}.
+ */
+export function checkHome(home: string): void {
+  const { home: folder, run } = pathsOf(home)
+  const isOurs =
+    folder === path.join(ROOT, '.voipbin') || folder.startsWith(path.join(ROOT, '.voipbin/')) || existsSync(path.join(run, 'platform.lock'))
+  if (isOurs || !existsSync(folder) || readdirSync(folder).length === 0) return
+  throw new UsageError(`--home ${home}: ${folder} holds other things; name a new or an empty folder`)
 }

@@ -8,9 +8,10 @@ import { createProgress } from '../progress.mjs'
 import { archiveKey, debianMirror } from '../provision.mjs'
 import { at, decode, encode } from './bencode.ts'
 import { parseAnswer, responseTime, speechIn } from './carrier-call.ts'
+import { run } from './chroot.ts'
 import { sourceOf } from './commands/logs.ts'
 import { parseFlags } from './flags.ts'
-import { pathsOf } from './paths.ts'
+import { checkHome, pathsOf, ROOT } from './paths.ts'
 import { portsOf } from './ports.ts'
 import { identify, isAlive, signal } from './proc.ts'
 import { benchRows, benchTable, readVitest, totals } from './report.ts'
@@ -283,5 +284,46 @@ describe('bench', () => {
       '',
       '✗ b/bench/b.bench.ts: exit code 1',
     ])
+  })
+})
+
+describe('the state folder', () => {
+  it('may be new, empty or its own', () => {
+    for (const home of ['.voipbin', '.voipbin/test', path.join(folder, 'new'), folder]) checkHome(home)
+    mkdirSync(path.join(folder, 'run'))
+    writeFileSync(path.join(folder, 'run/platform.lock'), '')
+    checkHome(folder)
+  })
+
+  it.each(['', '..', '/', '/tmp'])('may not hold other things: %j', home => {
+    expect(() => checkHome(home)).toThrow(/--home .* holds other things; name a new or an empty folder/)
+  })
+})
+
+describe('bootstrap', () => {
+  const bootstrap = (args: string[], env: Record<string, string> = {}) =>
+    run([
+      'env',
+      ...Object.entries(env).map(([name, value]) => `${name}=${value}`),
+      process.execPath,
+      path.join(ROOT, 'server/platform/bootstrap.mjs'),
+      ...args,
+    ])
+
+  it.each([
+    { what: 'an unknown command', args: ['dance'], says: /Unknown command "dance". There are: start, stop/, code: 1 },
+    { what: 'a flag that npm kept', args: ['start'], env: { npm_config_port_base: 'true' }, says: /npm start -- --port-base/, code: 1 },
+    { what: 'a flag that the command does not have', args: ['status', '--bogus'], says: /Unknown option '--bogus'/, code: 2 },
+    { what: 'a port that is no number', args: ['stop', '--port-base', 'abc'], says: /--port-base abc: must be a whole number/, code: 2 },
+  ])('says what is wrong with $what', async ({ args, env, says, code }) => {
+    const said = await bootstrap(args, env)
+    expect(said).toMatchObject({ code, stderr: expect.stringMatching(says) })
+    expect(said.stderr).not.toContain('    at ')
+  })
+
+  it('needs root, and says why', async () => {
+    const other = ['setpriv', '--reuid', '64321', '--regid', '64321', '--clear-groups']
+    const said = await run([...other, process.execPath, path.join(ROOT, 'server/platform/bootstrap.mjs'), 'stop'])
+    expect(said).toMatchObject({ code: 1, stderr: expect.stringContaining('Run this as root (sudo npm stop)') })
   })
 })

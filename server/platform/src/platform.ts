@@ -1,4 +1,5 @@
 // A running platform: servers, our own processes, state file, control socket. Used by `start` and by `test`.
+import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Progress } from '../progress.mjs'
 import { UNPRIVILEGED } from './chroot.ts'
@@ -74,7 +75,9 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     if (!seeded) throw new SelfTestError('Self-test call failed: the platform is not seeded yet', [])
     return selfTest(setup, seeded.self_test, state.api_url)
   }
-  const closeControl = await serveControl(paths, request => handle(request, { state, supervisor, callAgain, onStop: options.onStop }))
+  const closeControl = await serveControl(paths, request =>
+    handle(request, { state, stateFile: paths.stateFile, save, supervisor, callAgain, onStop: options.onStop }),
+  )
   const stop = async () => {
     const failed = state.status === 'failed'
     if (!failed) setStatus('stopping')
@@ -150,14 +153,18 @@ const softphone = async (progress: Progress, signal: AbortSignal): Promise<void>
 
 interface Controlled {
   state: State
+  stateFile: string
+  save: () => void
   supervisor: Supervisor
   callAgain: () => Promise<CallEvidence[]>
   onStop: () => void
 }
 
-async function handle(request: ControlRequest, { state, supervisor, callAgain, onStop }: Controlled): Promise<unknown> {
+async function handle(request: ControlRequest, { state, stateFile, save, supervisor, callAgain, onStop }: Controlled): Promise<unknown> {
   switch (request.command) {
     case 'status':
+      // somebody removed it
+      if (!existsSync(stateFile)) save()
       return { status: state.status, processes: supervisor.status(state.status === 'ready' ? await supervisor.probe() : undefined) }
     case 'stop':
       onStop()

@@ -52,7 +52,6 @@ function machine(): Check[] {
   const when = (bad: boolean, problem: string, fix: string, warning = false): Partial<Check> => (bad ? { problem, fix, warning } : {})
   const missing = ['mount', 'unshare', 'flock', 'perl', 'tar'].filter(command => !onPath(command))
   return [
-    { name: 'root', ...when(process.getuid?.() !== 0, 'not root', 'Run it with sudo: mount and chroot need root.') },
     {
       name: `Node ${process.versions.node}`,
       ...when(Number(process.versions.node.split('.')[0]) < 24, 'older than 24', 'rm -rf node_modules && npm start'),

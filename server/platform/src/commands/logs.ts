@@ -24,7 +24,12 @@ interface Source {
  * a name that nothing has.
  */
 export async function logs(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args)
+  const options = {
+    follow: { type: 'boolean', short: 'f', default: false },
+    lines: { type: 'string', short: 'n', default: '20' },
+    home: { type: 'string', default: '.voipbin' },
+  } as const
+  const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
   const lines = Number(values.lines)
   if (!Number.isInteger(lines) || lines < 0) throw new UsageError(`-n ${values.lines}: must be a whole number of lines`)
   const paths = pathsOf(values.home)
@@ -41,19 +46,6 @@ export async function logs(args: string[]): Promise<number> {
   for (const source of sources) for (const line of tail(source.file, lines, source.isWanted)) show(source, line)
   if (values.follow) await Promise.race([interrupted(), ...sources.map(source => follow(source, line => show(source, line)))])
   return 0
-}
-
-function parse(args: string[]) {
-  const options = {
-    follow: { type: 'boolean', short: 'f', default: false },
-    lines: { type: 'string', short: 'n', default: '20' },
-    home: { type: 'string', default: '.voipbin' },
-  } as const
-  try {
-    return parseArgs({ args, options, allowPositionals: true })
-  } catch (error) {
-    throw new UsageError(`${error instanceof Error ? error.message : error}\n\nnpm run logs [name…] [-- -f] [-n lines] [--home folder]`)
-  }
 }
 
 interface Logs {

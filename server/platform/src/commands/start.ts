@@ -8,7 +8,7 @@ import { createProgress, type Progress, seconds } from '../../progress.mjs'
 import { control, NotRunning } from '../control.ts'
 import { PlatformError } from '../errors.ts'
 import { type Flags, parseFlags } from '../flags.ts'
-import { pathsOf } from '../paths.ts'
+import { checkHome, pathsOf } from '../paths.ts'
 import { type Platform, startPlatform } from '../platform.ts'
 import { readState } from '../state.ts'
 import { summary } from '../summary.ts'
@@ -21,6 +21,7 @@ type Message = { text: string } | { exit: number }
 
 export async function start(args: string[]): Promise<number> {
   const flags = parseFlags(args)
+  checkHome(flags.home)
   const paths = pathsOf(flags.home)
   if (process.env[DETACHED] !== undefined) return runDetached(flags)
   const release = await tryLock(path.join(paths.run, 'platform.lock'))
@@ -121,8 +122,10 @@ async function alreadyRunning(flags: Flags): Promise<number> {
   process.stdout.write('VoIPBIN already runs in this folder; nothing new is started.\n')
   const end = Date.now() + 120_000
   while (Date.now() < end) {
+    // asked first: the running one puts a removed state file back
+    const isThere = await answers(flags)
     const state = readState(paths)
-    if (state?.status === 'ready' && (await answers(flags))) {
+    if (state?.status === 'ready' && isThere) {
       process.stdout.write(summary(state, { took: `started ${state.tm_start}`, detached: true }))
       return 0
     }
