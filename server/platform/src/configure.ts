@@ -86,7 +86,7 @@ export async function configure(setup: Setup): Promise<void> {
 const ownerOf = ({ user }: Pick<Setup, 'user'>): number => (user === UNPRIVILEGED ? SERVER_UID : 0)
 
 /** A server's folder, closed to others: its configuration holds passwords. */
-function ownFolder(setup: Setup, name: string, subs: readonly string[]): void {
+export function ownFolder(setup: Setup, name: string, subs: readonly string[]): void {
   const top = setup.paths.server(name)
   const owner = ownerOf(setup)
   for (const folder of [top, ...subs.map(sub => path.join(top, sub))]) {

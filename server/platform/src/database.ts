@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { inRoot, PRIVILEGED, run, runOrThrow } from './chroot.ts'
-import { asteriskName, EDGE_DATABASE, edgeInside, edgeSchema, edgeViews, kamailioName, type Setup } from './configure.ts'
+import { asteriskName, EDGE_DATABASE, edgeInside, edgeSchema, edgeViews, kamailioName, ownFolder, type Setup } from './configure.ts'
 import { INSIDE } from './paths.ts'
 import { LISTEN_IP } from './ports.ts'
 import { kamailioRpc } from './probes.ts'
@@ -9,12 +9,16 @@ import { kamailioRpc } from './probes.ts'
 /** Kamailio's own tables that the edge uses; the files come with its packages. */
 const KAMAILIO_TABLES = ['standard', 'usrloc', 'dispatcher', 'permissions']
 
-/** Creates MariaDB's data folder, once. */
+/** Creates MariaDB's data folder, once. It gets its name when it is complete: a broken attempt leaves nothing that MariaDB would stumble over. */
 export async function createDataFolder(setup: Setup): Promise<void> {
-  if (existsSync(path.join(setup.paths.server('mariadb'), 'data/mysql'))) return
-  const where = [`--datadir=${INSIDE}/servers/mariadb/data`, '--auth-root-authentication-method=normal']
+  const folder = path.join(setup.paths.server('mariadb'), 'data')
+  if (existsSync(path.join(folder, 'mysql'))) return
+  for (const old of [folder, `${folder}.new`]) rmSync(old, { recursive: true, force: true })
+  ownFolder(setup, 'mariadb', ['data.new'])
+  const where = [`--datadir=${INSIDE}/servers/mariadb/data.new`, '--auth-root-authentication-method=normal']
   const quick = ['--no-defaults', '--skip-test-db', '--skip-name-resolve', '--force']
   await runOrThrow('creating the database', inRoot(setup.paths, setup.user, ['mariadb-install-db', ...quick, ...where]))
+  renameSync(`${folder}.new`, folder)
 }
 
 /** Runs SQL as root over MariaDB's socket; gives rows as tab-separated lines. */

@@ -31,7 +31,7 @@ export const SELF_TEST_FLOW = 'Self-test'
 /** The digit is pressed while the text is spoken and taken after it. */
 export const selfTestActions: Actions = [
   { type: 'answer' },
-  { type: 'talk', option: { text: 'VoIPBIN is up and running.' } },
+  { type: 'talk', option: { text: 'VoIPBIN is ready.' } },
   { type: 'digits_receive', option: { length: 1, duration: 4000 } },
   { type: 'hangup' },
 ]

@@ -35,7 +35,7 @@ export async function migrate(setup: Setup): Promise<void> {
 }
 
 function startOverHint({ home }: Paths): string {
-  const folder = path.relative(ROOT, home)
+  const folder = home.startsWith(`${ROOT}/`) ? path.relative(ROOT, home) : home
   const data = ['servers', 'storage', 'secrets.json'].map(part => `'${folder}/${part}'`).join(' ')
   return `  Go on with the version that made it, or start over with empty data: rm -rf ${data}`
 }

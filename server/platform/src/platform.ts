@@ -1,5 +1,5 @@
 // A running platform: servers, our own processes, state file, control socket. Used by `start` and by `test`.
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Progress } from '../progress.mjs'
 import { UNPRIVILEGED } from './chroot.ts'
@@ -47,6 +47,12 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const ports = portsOf(flags)
   const ended = await endLeftovers(paths)
   if (ended > 0) progress.line(`  ! ended ${ended} process${ended === 1 ? '' : 'es'} that an earlier start had left running`)
+  mkdirSync(paths.home, { recursive: true })
+  const free = freeSpace(paths.home)
+  if (free < SPACE_NEEDED)
+    throw new PlatformError(
+      `The disk of ${paths.home} has ${megabytes(free)} MB left; the servers need ${megabytes(SPACE_NEEDED)} MB. Make room, then start again.`,
+    )
   const taken = await stillTaken(ports, ended > 0 ? 5000 : 0)
   if (taken.length > 0) throw new PlatformError(takenPortsMessage(taken, ports))
 
@@ -114,6 +120,15 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     await stop()
     throw told
   }
+}
+
+/** RabbitMQ takes no messages any more when less than 200 MB are left. */
+const SPACE_NEEDED = 500e6
+const megabytes = (bytes: number): number => Math.floor(bytes / 1e6)
+
+function freeSpace(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
 }
 
 /** Ports in use. The kernel gives those of processes that were just ended back a moment after them. */
