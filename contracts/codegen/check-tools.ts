@@ -77,13 +77,22 @@ export async function checkTypes(root: string): Promise<string[]> {
   mkdirSync(folder, { recursive: true })
   const problems: string[] = []
   for (const [isBrowser, group] of groups) {
+    const program = isBrowser ? 'browser' : 'server'
     const whole = {
       extends: path.join(root, 'tsconfig.json'),
-      compilerOptions: { typeRoots: [path.join(modules, '@types')], ...optionsOf(group.map(({ config }) => config)) },
+      compilerOptions: {
+        typeRoots: [path.join(modules, '@types')],
+        ...optionsOf(group.map(({ config }) => config)),
+        // what did not change since the last check is not checked again
+        incremental: true,
+        tsBuildInfoFile: path.join(folder, `${program}.tsbuildinfo`),
+      },
       include: group.flatMap(({ name, config }) => inside(name, config.include)),
       exclude: group.flatMap(({ name, config }) => inside(name, config.exclude)),
     }
-    const file = path.join(folder, isBrowser ? 'tsconfig.browser.json' : 'tsconfig.server.json')
+    const file = path.join(folder, `tsconfig.${program}.json`)
+    // a new file each time: work trees made with hard links share the old one
+    rmSync(file, { force: true })
     writeFileSync(file, JSON.stringify(whole))
     // One checker: several would each work through the big libraries, and the other core is busy with the other lane.
     problems.push(...(await tool('typescript/bin/tsc', ['-p', file, '--checkers', '1'], { cwd: root })))
