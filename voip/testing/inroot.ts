@@ -49,7 +49,9 @@ export function run(command: readonly string[], options: RunOptions & { input?: 
   child.stderr?.on('data', (data: Buffer) => {
     stderr += data
   })
-  child.stdin?.end(options.input ?? '')
+  // an empty write too would fail when the command is already through
+  if (options.input === undefined) child.stdin?.end()
+  else child.stdin?.end(options.input)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', code => resolve({ code, stdout, stderr }))

@@ -5,11 +5,15 @@ import { portBlock } from './ports.ts'
 import type { AsteriskInstance, Stack } from './stack.ts'
 import { until } from './wait.ts'
 
+/** How a proxy talks to its Asterisk. */
+export type Transport = 'websocket' | 'ari-client'
+
 /** Starts the asterisk-proxy of one Asterisk as its own process; resolves when it is ready. */
 export async function startAsteriskProxy(
   stack: Stack,
   asterisk: AsteriskInstance,
   amqp: { url: string; prefix: string },
+  transport: Transport,
 ): Promise<ChildProcess> {
   const port = (await portBlock(1)).next()
   const child = spawn(process.execPath, [join(import.meta.dirname, '../proxies/asterisk/main.ts')], {
@@ -19,6 +23,7 @@ export async function startAsteriskProxy(
       ARI_URL: asterisk.ari.url,
       ARI_USER: asterisk.ari.user,
       ARI_PASSWORD: asterisk.ari.password,
+      ARI_TRANSPORT: transport,
       EDGES: stack.edges.map(edge => edge.name).join(','),
       RECORDINGS_DIR: join(stack.dir, asterisk.id, 'spool/recording'),
       AMQP_URL: amqp.url,

@@ -132,7 +132,7 @@ export interface AriOperations {
   'channels.getChannelVar': { params: OnChannel & { variable: string }; result: { value: string } }
   'channels.playWithId': { params: OnChannel & { playbackId: string; media: string[] }; result: AriPlayback }
   'channels.record': { params: OnChannel & RecordOptions; result: AriLiveRecording }
-  'channels.snoopWithId': {
+  'channels.snoopChannelWithId': {
     params: OnChannel & { snoopId: string; spy: 'in' | 'out' | 'both'; app: string; appArgs?: string }
     result: AriChannel
   }
@@ -178,7 +178,7 @@ export const ariRoutes: Readonly<Record<AriOperation, readonly [method: 'GET' | 
   'channels.getChannelVar': ['GET', 'channels/{channelId}/variable'],
   'channels.playWithId': ['POST', 'channels/{channelId}/play/{playbackId}'],
   'channels.record': ['POST', 'channels/{channelId}/record'],
-  'channels.snoopWithId': ['POST', 'channels/{channelId}/snoop/{snoopId}'],
+  'channels.snoopChannelWithId': ['POST', 'channels/{channelId}/snoop/{snoopId}'],
   'channels.rtpstatistics': ['GET', 'channels/{channelId}/rtp_statistics'],
   'endpoints.get': ['GET', 'endpoints/{tech}/{resource}'],
   'playbacks.get': ['GET', 'playbacks/{playbackId}'],

@@ -115,7 +115,7 @@ export function asteriskHandlers({ asterisk_id, app, port, registry, edges, reco
   /** A snoop channel can be recorded once it is under our control, a few milliseconds after it was made. */
   const snoopAndRecord = async (channelId: string, options: RecordOptions): Promise<Live> => {
     const snoop = snoopId(options.name, channelId)
-    const spying = await port.request('channels.snoopWithId', { channelId, snoopId: snoop, spy: 'both', app, appArgs: 'snoop' })
+    const spying = await port.request('channels.snoopChannelWithId', { channelId, snoopId: snoop, spy: 'both', app, appArgs: 'snoop' })
     for (let attempt = 1; ; attempt++) {
       try {
         return await port.request('channels.record', { channelId: spying.id, ...options })

@@ -16,8 +16,8 @@ import {
 import { z } from 'zod'
 import { EdgePicker } from './edges.ts'
 import { asteriskHandlers } from './handlers.ts'
+import type { AsteriskPort, PortOptions } from './port.ts'
 import { AsteriskProxy } from './proxy.ts'
-import { openWebSocketPort } from './ws-port.ts'
 
 /** As the contract says; `shardOf` counts to it. */
 const shards = 16
@@ -40,6 +40,12 @@ const config = loadConfig(
     ARI_USER: z.string().min(1).describe('must be the ARI user'),
     ARI_PASSWORD: z.string().min(1).describe('must be the password of the ARI user'),
     ARI_APP: z.string().min(1).default('voipbin'),
+    ARI_TRANSPORT: z
+      .enum(['websocket', 'ari-client'])
+      .default('websocket')
+      .describe(
+        'must be websocket (requests go over the WebSocket that brings the events) or ari-client (the npm package; requests go over HTTP)',
+      ),
     EDGES: z
       .string()
       .regex(/^[\w-]+(,[\w-]+)*$/)
@@ -55,7 +61,7 @@ const log = createLogger({ service: 'asterisk-proxy', instance: config.INSTANCE 
 const bus = await openBus({ url: config.AMQP_URL, log, name: `asterisk-proxy-${config.ASTERISK_ID}`, prefix: config.REDIS_PREFIX })
 const publisher = openShardedPublisher(bus)
 const asterisk_id = config.ASTERISK_ID
-const ari = openWebSocketPort({ url: config.ARI_URL, user: config.ARI_USER, password: config.ARI_PASSWORD, app: config.ARI_APP })
+const ari = await openPort({ url: config.ARI_URL, user: config.ARI_USER, password: config.ARI_PASSWORD, app: config.ARI_APP })
 const proxy = new AsteriskProxy({ asterisk_id, app: config.ARI_APP, port: ari, publisher, shards, shardOf, log })
 const handlers = asteriskHandlers({
   asterisk_id,
@@ -65,6 +71,12 @@ const handlers = asteriskHandlers({
   edges: new EdgePicker(ari, config.EDGES.split(',')),
   recordings: config.RECORDINGS_DIR,
 })
+
+/** Only what was chosen is loaded: ari-client brings fifty packages. */
+async function openPort(options: PortOptions): Promise<AsteriskPort> {
+  if (config.ARI_TRANSPORT === 'ari-client') return (await import('./ari-client-port.ts')).openAriClientPort(options)
+  return (await import('./ws-port.ts')).openWebSocketPort(options)
+}
 const check = (what: string, ok: () => boolean) => async () => {
   if (!ok()) throw new Error(`${what} is away`)
 }

@@ -6,11 +6,16 @@ import { rtpPhone } from '../../testing/rtp.ts'
 import { sipp } from '../../testing/sipp.ts'
 import { type Stack, startStack } from '../../testing/stack.ts'
 import { until } from '../../testing/wait.ts'
-import type { AriEvent } from './ari-types.ts'
+import { type AriEvent, ariRoutes } from './ari-types.ts'
 import { AriError, AriUnavailable, type AsteriskPort, type PortOptions } from './port.ts'
 
 // real servers, on a machine that may be busy
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
+
+/** One resource as Asterisk describes it, `/ari/api-docs/<resource>.json`. */
+interface Description {
+  apis: { path: string; operations: { nickname: string; httpMethod: string }[] }[]
+}
 
 /** What every transport to Asterisk must do, on a real one with real calls through the edge. */
 export function portSuite(name: string, open: (options: PortOptions) => AsteriskPort): void {
@@ -66,7 +71,14 @@ export function portSuite(name: string, open: (options: PortOptions) => Asterisk
       await port.request('channels.record', { channelId, name: 'suite-1', format: 'wav', maxDurationSeconds: 1, ifExists: 'fail' })
       expect((await find('RecordingFinished')).recording).toMatchObject({ name: 'suite-1', state: 'done' })
       const before = phone.heard().length
-      await port.request('channels.playWithId', { channelId, playbackId: 'tone-1', media: ['tone:1000/300,0/100'] })
+      const playback = await port.request('channels.playWithId', { channelId, playbackId: 'tone-1', media: ['tone:1000/300,0/100'] })
+      expect(playback).toEqual({
+        id: 'tone-1',
+        media_uri: 'tone:1000/300,0/100',
+        target_uri: `channel:${channelId}`,
+        language: 'en',
+        state: expect.stringMatching(/^(queued|playing)$/),
+      })
       await until('half a second of sound', () => phone.heard().length > before + 4000)
       expect(dominantTone(phone.heard().subarray(before, before + 2000)).hz).toBe(1000)
       await port.request('playbacks.stop', { playbackId: 'tone-1' })
@@ -189,23 +201,54 @@ export function portSuite(name: string, open: (options: PortOptions) => Asterisk
       bob.close()
     })
 
+    test('every operation is called, asked and found as Asterisk itself says', async () => {
+      const { url, user, password } = stack.asterisks[0]?.ari ?? {}
+      const headers = { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }
+      const described: Record<string, [string, string]> = {}
+      for (const resource of new Set(Object.keys(ariRoutes).map(operation => operation.split('.')[0]))) {
+        const { apis } = (await (await fetch(`${url}/ari/api-docs/${resource}.json`, { headers })).json()) as Description
+        for (const { path, operations } of apis)
+          for (const { nickname, httpMethod } of operations) described[`${resource}.${nickname}`] = [httpMethod, path.slice(1)]
+      }
+      for (const [operation, route] of Object.entries(ariRoutes)) expect([operation, described[operation]]).toEqual([operation, route])
+    })
+
     test('what is not there is an AriError with its status', async () => {
       const missing = port.request('channels.get', { channelId: 'nobody' })
       await expect(missing).rejects.toBeInstanceOf(AriError)
       await expect(missing).rejects.toMatchObject({ status: 404 })
     })
 
-    test('comes back after Asterisk was killed; requests meanwhile fail at once', async () => {
+    test('wrong credentials: told once, never connected, and nothing breaks', async () => {
       const asterisk = stack.asterisks[0]
       if (asterisk === undefined) throw new Error('no asterisk')
+      const told: string[] = []
+      const stranger = open({ ...asterisk.ari, password: 'wrong', app: 'stranger' })
+      stranger.start({ connected: () => told.push('up'), disconnected: reason => told.push(reason), event: () => told.push('event') })
+      await until('the refusal', () => told.length > 0)
+      expect(told).toEqual([expect.stringContaining('401')])
+      await expect(stranger.request('asterisk.getInfo', {})).rejects.toBeInstanceOf(AriUnavailable)
+      await stranger.stop()
+      expect((await port.request('asterisk.getInfo', {})).config?.name).toBe('asterisk-call-1')
+    })
+
+    test('comes back after Asterisk was killed; requests meanwhile fail at once, and so does one under way', async () => {
+      const asterisk = stack.asterisks[0]
+      if (asterisk?.process.pid === undefined) throw new Error('no asterisk')
       const before = connects.length
+      process.kill(-asterisk.process.pid, 'SIGSTOP')
+      const underWay = port.request('asterisk.getInfo', {})
+      const refused = expect(underWay).rejects.toBeInstanceOf(AriUnavailable)
       await crash(asterisk.process)
       await until('the loss', () => !port.connected)
+      await refused
       await expect(port.request('asterisk.getInfo', {})).rejects.toBeInstanceOf(AriUnavailable)
       await asterisk.start()
       await until('the port again', () => port.connected)
       expect((await port.request('asterisk.getInfo', {})).config?.name).toBe('asterisk-call-1')
       expect(connects.slice(before)).toEqual(['down', 'up'])
+      const types: string[] = events.map(event => event.type)
+      expect(types, 'no second connection of the same application').not.toContain('ApplicationReplaced')
     })
   })
 }

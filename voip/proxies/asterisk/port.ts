@@ -3,6 +3,9 @@ import type { AriEvent, AriOperation, AriOperations } from './ari-types.ts'
 export type Params<O extends AriOperation> = AriOperations[O]['params']
 export type Result<O extends AriOperation> = AriOperations[O]['result']
 
+/** How long a request waits for its answer. */
+export const REQUEST_TIMEOUT_MS = 10_000
+
 /** The one way to an Asterisk. Transports differ in how, not in what: every one of them passes the suite in `port-suite.ts`. */
 export interface AsteriskPort {
   readonly connected: boolean
@@ -13,7 +16,7 @@ export interface AsteriskPort {
   request<O extends AriOperation>(operation: O, params: Params<O>): Promise<Result<O>>
   /** Connects, and from then on stays connected until `stop`. Returns at once. */
   start(listener: PortListener): void
-  /** Stops reading events (and answers) from the socket; Asterisk waits, and after a second of it drops the connection. */
+  /** Stops reading events (and answers that come the same way); Asterisk waits, and after a second of it drops the connection. */
   pause(): void
   resume(): void
   stop(): Promise<void>
@@ -51,5 +54,15 @@ export class AriUnavailable extends Error {
   constructor(message: string) {
     super(message)
     this.name = 'AriUnavailable'
+  }
+}
+
+/** What Asterisk says in the body of a refusal; the body itself when it is none of its own. */
+export function refusalText(body: string): string {
+  try {
+    const { message, error } = JSON.parse(body) as { message?: string; error?: string }
+    return message ?? error ?? body
+  } catch {
+    return body
   }
 }

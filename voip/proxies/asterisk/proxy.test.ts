@@ -18,7 +18,7 @@ const channel = {
   language: '',
 } satisfies AriChannel
 
-/** An Asterisk that answers the proxy's questions and a broker that can be held: real ones are in proxy.int.test.ts. */
+/** An Asterisk that answers the proxy's questions and a broker that can be held: real ones are in proxy-suite.ts. */
 function bench() {
   const calls: string[] = []
   const published: Outgoing['event'][] = []

@@ -1,10 +1,17 @@
 import WebSocket from 'ws'
 import { type AriEvent, type AriOperation, ariRoutes } from './ari-types.ts'
-import { AriError, AriUnavailable, type AsteriskPort, type Params, type PortListener, type PortOptions, type Result } from './port.ts'
-
-const REQUEST_TIMEOUT_MS = 10_000
-const PING_MS = 5_000
-const RETRY_MS = { first: 100, most: 2_000 }
+import { EventsSocket } from './events-socket.ts'
+import {
+  AriError,
+  AriUnavailable,
+  type AsteriskPort,
+  type Params,
+  type PortListener,
+  type PortOptions,
+  REQUEST_TIMEOUT_MS,
+  type Result,
+  refusalText,
+} from './port.ts'
 
 interface Answer {
   type: 'RESTResponse'
@@ -26,115 +33,55 @@ export function openWebSocketPort(options: PortOptions): AsteriskPort {
 }
 
 class WebSocketPort implements AsteriskPort {
-  #options: PortOptions
+  #events: EventsSocket
   #listener: PortListener | undefined
-  #socket: WebSocket | undefined
-  #open = false
-  #stopped = false
-  #paused = false
-  #failures = 0
-  #alive = true
-  #retry: NodeJS.Timeout | undefined
-  #ping: NodeJS.Timeout | undefined
   #pending = new Map<string, Pending>()
   #count = 0
 
   constructor(options: PortOptions) {
-    this.#options = options
+    this.#events = new EventsSocket(async use => {
+      const socket = dial(options)
+      use(socket)
+      socket.on('message', data => this.#receive(JSON.parse(String(data)) as Answer | AriEvent))
+    })
   }
 
   get connected(): boolean {
-    return this.#open
+    return this.#events.open !== undefined
   }
 
   start(listener: PortListener): void {
     this.#listener = listener
-    this.#connect()
+    this.#events.start({ connected: () => listener.connected(), disconnected: reason => this.#lost(reason) })
   }
 
   async request<O extends AriOperation>(operation: O, params: Params<O>): Promise<Result<O>> {
     const answer = await this.#send(operation, restRequest(operation, params))
-    if (answer.status_code >= 300) throw new AriError(operation, answer.status_code, problem(answer))
+    if (answer.status_code >= 300)
+      throw new AriError(operation, answer.status_code, refusalText(answer.message_body || answer.reason_phrase))
     // The operation table says what this is; Asterisk's answers are trusted.
     return (answer.message_body ? JSON.parse(answer.message_body) : undefined) as Result<O>
   }
 
   pause(): void {
-    this.#paused = true
-    this.#socket?.pause()
+    this.#events.pause()
   }
 
   resume(): void {
-    this.#paused = false
-    this.#socket?.resume()
+    this.#events.resume()
   }
 
-  async stop(): Promise<void> {
-    this.#stopped = true
-    clearTimeout(this.#retry)
-    clearInterval(this.#ping)
-    const socket = this.#socket
-    if (socket === undefined || socket.readyState === WebSocket.CLOSED) return
-    await new Promise<void>(resolve => {
-      socket.once('close', () => resolve())
-      socket.resume()
-      if (socket.readyState === WebSocket.OPEN) socket.close(1000)
-      else socket.terminate()
-      setTimeout(() => socket.terminate(), 1000).unref()
-    })
-  }
-
-  #connect(): void {
-    const { url, user, password, app } = this.#options
-    const target = new URL('/ari/events', url)
-    target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:'
-    target.search = new URLSearchParams({ app, subscribeAll: 'true' }).toString()
-    const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-    const socket = new WebSocket(target, { headers: { authorization }, perMessageDeflate: false, handshakeTimeout: 5_000 })
-    this.#socket = socket
-    let problem = 'closed'
-    socket.on('error', error => {
-      problem = error.message
-    })
-    socket.on('open', () => {
-      this.#open = true
-      this.#failures = 0
-      this.#alive = true
-      this.#ping = setInterval(() => this.#check(socket), PING_MS)
-      if (this.#paused) socket.pause()
-      this.#listener?.connected()
-    })
-    socket.on('pong', () => {
-      this.#alive = true
-    })
-    socket.on('message', data => {
-      this.#alive = true
-      this.#receive(JSON.parse(String(data)) as Answer | AriEvent)
-    })
-    socket.on('close', () => this.#lost(problem))
-  }
-
-  /** A peer that vanished without closing answers no ping. */
-  #check(socket: WebSocket): void {
-    if (this.#paused) return
-    if (!this.#alive) socket.terminate()
-    this.#alive = false
-    socket.ping()
+  stop(): Promise<void> {
+    return this.#events.stop()
   }
 
   #lost(reason: string): void {
-    clearInterval(this.#ping)
-    const wasOpen = this.#open
-    this.#open = false
     for (const pending of this.#pending.values()) {
       clearTimeout(pending.timer)
       pending.reject(new AriUnavailable(`${pending.operation}: connection to Asterisk lost`))
     }
     this.#pending.clear()
-    if (wasOpen || this.#failures === 0) this.#listener?.disconnected(reason)
-    if (this.#stopped) return
-    const delay = Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** this.#failures++)
-    this.#retry = setTimeout(() => this.#connect(), delay * (0.8 + 0.4 * Math.random()))
+    this.#listener?.disconnected(reason)
   }
 
   #receive(message: Answer | AriEvent): void {
@@ -149,8 +96,8 @@ class WebSocketPort implements AsteriskPort {
   }
 
   #send(operation: string, request: object): Promise<Answer> {
-    const socket = this.#socket
-    if (!this.#open || socket === undefined) return Promise.reject(new AriUnavailable(`${operation}: not connected to Asterisk`))
+    const socket = this.#events.open
+    if (socket === undefined) return Promise.reject(new AriUnavailable(`${operation}: not connected to Asterisk`))
     const id = String(++this.#count)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -161,6 +108,14 @@ class WebSocketPort implements AsteriskPort {
       socket.send(JSON.stringify({ type: 'RESTRequest', transaction_id: id, request_id: id, ...request }))
     })
   }
+}
+
+function dial({ url, user, password, app }: PortOptions): WebSocket {
+  const target = new URL('/ari/events', url)
+  target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:'
+  target.search = new URLSearchParams({ app, subscribeAll: 'true' }).toString()
+  const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+  return new WebSocket(target, { headers: { authorization }, perMessageDeflate: false })
 }
 
 /** Path and query from the operation table; lists and objects travel as JSON body, where a comma is just a comma. */
@@ -178,14 +133,4 @@ function restRequest(operation: AriOperation, params: object): object {
   const body = rest.get('filter') ?? (inBody.length > 0 ? Object.fromEntries(inBody) : undefined)
   const uri = query === '' ? path : `${path}?${query}`
   return { method, uri, ...(body !== undefined && { content_type: 'application/json', message_body: JSON.stringify(body) }) }
-}
-
-function problem(answer: Answer): string {
-  if (!answer.message_body) return answer.reason_phrase
-  try {
-    const body = JSON.parse(answer.message_body) as { message?: string; error?: string }
-    return body.message ?? body.error ?? answer.reason_phrase
-  } catch {
-    return answer.message_body
-  }
 }

@@ -1,0 +1,4 @@
+import { openAriClientPort } from './ari-client-port.ts'
+import { portSuite } from './port-suite.ts'
+
+portSuite('ari-client', openAriClientPort)
