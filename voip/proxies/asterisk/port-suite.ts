@@ -219,6 +219,21 @@ export function portSuite(name: string, open: (options: PortOptions) => Asterisk
       await expect(missing).rejects.toMatchObject({ status: 404 })
     })
 
+    test('a connection may end in the middle of calls, again and again, and Asterisk takes the next', async () => {
+      const { ari } = stack.asterisks[0] ?? {}
+      if (ari === undefined) throw new Error('no asterisk')
+      for (let round = 0; round < 20; round++) {
+        const passing = open({ ...ari, app: 'passing' })
+        await new Promise<void>(resolve => passing.start({ connected: resolve, disconnected: () => undefined, event: () => undefined }))
+        const calls = Array.from({ length: 8 }, (_, n) => `passing-${round}-${n}`)
+        for (const channelId of calls)
+          await passing.request('channels.originateWithId', { channelId, endpoint: 'Local/selftest@from-edge', app: 'voipbin' })
+        const ended = calls.map(channelId => port.request('channels.hangup', { channelId }))
+        await passing.stop()
+        await Promise.all(ended)
+      }
+    })
+
     test('wrong credentials: told once, never connected, and nothing breaks', async () => {
       const asterisk = stack.asterisks[0]
       if (asterisk === undefined) throw new Error('no asterisk')
