@@ -94,6 +94,8 @@ function asteriskProxyEnvironment({ ports, secrets, paths }: Setup, ari: number,
     ARI_PASSWORD: secrets.ari_password,
     EDGES: ports.kamailio.map((_, n) => kamailioName(n)).join(','),
     RECORDINGS_DIR: path.join(paths.server(name), 'spool/recording'),
+    // the operator's choice; the proxy says what it may be
+    ...(process.env.ARI_TRANSPORT && { ARI_TRANSPORT: process.env.ARI_TRANSPORT }),
   }
 }
 
