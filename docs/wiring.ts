@@ -34,6 +34,7 @@ interface Operation {
   'x-route'?: string
 }
 interface AsyncDocument {
+  'x-receives'?: { except?: string[] }
   channels?: Record<string, { address: string | null; messages?: Record<string, unknown> }>
   operations?: Record<string, Operation>
   components?: { messages?: Record<string, { 'x-internal'?: boolean }> }
@@ -69,7 +70,10 @@ export function readWiring(): Wiring {
   }
   const sent = sentEvents(bus)
   const isPublic = new Set([...sent].filter(([, { internal }]) => !internal).map(([event]) => event))
-  const events = [...bus.flatMap(([part, document]) => heard(part, document)), ...heardByProxy(sent)]
+  const events = [
+    ...bus.flatMap(([part, document]) => [...heard(part, document), ...heardAll(part, document, sent)]),
+    ...heardByProxy(sent),
+  ]
   return {
     calls: unique(sources().flatMap(([caller, text]) => callsIn(caller, text, answerers))),
     events: unique(events.filter(({ listener }) => listener !== 'webhook')),
@@ -105,6 +109,13 @@ function heard(listener: string, { operations = {} }: AsyncDocument): EventLine[
     const match = /^(?:\.\/(\w+)\.yaml)?#\/channels\/[\w.]+\.events?\/messages\/([\w.]+)$/.exec($ref)
     return match ? [{ sender: match[1] ? partOf(match[1]) : listener, event: match[2] ?? '', listener }] : []
   })
+}
+
+/** `x-receives`: every public event but those excepted. */
+function heardAll(listener: string, { 'x-receives': receives }: AsyncDocument, sent: ReadonlyMap<string, Sent>): EventLine[] {
+  if (!receives) return []
+  const wanted = [...sent].filter(([event, { internal }]) => !internal && !receives.except?.includes(event))
+  return wanted.map(([event, { sender }]) => ({ sender, event, listener }))
 }
 
 /** The proxy of Kamailio has no document: it answers nothing and says in its code what it hears. */

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
+import { addReceivers } from './receivers.ts'
 import type { Json, Schema } from './schema.ts'
 
 export interface Problem {
@@ -36,6 +37,8 @@ export interface ErrorReason {
 export interface Sources {
   documents: Document[]
   errors: Record<string, ErrorReason>
+  /** Reason -> the file that declares it. */
+  reasonFiles: Map<string, string>
   /** Schema name -> definition and the service (file) that owns it. */
   schemas: Map<string, { schema: Schema; service: string; file: string }>
   problems: Problem[]
@@ -62,8 +65,26 @@ export function loadSources(root: string): Sources {
     }
   }
   for (const document of documents) document.content = localise(document, raw, problems) as Record<string, Json>
-  const errors = (readYaml(path.join(root, 'errors.yaml'), 'errors.yaml', problems) ?? {}) as unknown as Record<string, ErrorReason>
-  return { documents, errors, schemas: collectSchemas(documents, problems), problems }
+  addReceivers(documents, problems)
+  const general = readYaml(path.join(root, 'errors.yaml'), 'errors.yaml', problems)
+  const { errors, reasonFiles } = collectReasons(documents, general, problems)
+  return { documents, errors, reasonFiles, schemas: collectSchemas(documents, problems), problems }
+}
+
+/** The reasons of `errors.yaml` and those that services declare in `x-reasons`. */
+function collectReasons(documents: Document[], general: Record<string, Json> | undefined, problems: Problem[]) {
+  const lists = [{ file: 'errors.yaml', list: general }, ...documents.map(({ file, content }) => ({ file, list: content['x-reasons'] }))]
+  const errors: Record<string, ErrorReason> = {}
+  const reasonFiles = new Map<string, string>()
+  for (const { file, list } of lists) {
+    for (const [reason, row] of Object.entries((list ?? {}) as Record<string, Json>)) {
+      const other = reasonFiles.get(reason)
+      if (other) problems.push({ file, where: `x-reasons/${reason}`, message: `${other} declares it already; a reason has one meaning` })
+      errors[reason] = row as unknown as ErrorReason
+      reasonFiles.set(reason, file)
+    }
+  }
+  return { errors, reasonFiles }
 }
 
 function readYaml(absolute: string, file: string, problems: Problem[]): Record<string, Json> | undefined {

@@ -81,6 +81,8 @@ export interface Model {
   services: string[]
   documents: Document[]
   errors: Record<string, ErrorReason>
+  /** Reason -> the file that declares it. Those that follow from a resource have none. */
+  reasonFiles: ReadonlyMap<string, string>
   schemas: Schemas
   schemaOwner: ReadonlyMap<string, { service: string; file: string }>
   operations: Operation[]
@@ -108,7 +110,7 @@ export function loadModel(root: string): Model {
 
 /** Rejects documents that cannot be read: bad YAML, dangling references, names used twice. */
 export function buildModel(sources: Sources): Model {
-  const { documents, errors, problems } = sources
+  const { documents, reasonFiles, problems } = sources
   if (problems.length > 0) throw new ContractError(problems)
   const schemas = new Map([...sources.schemas].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { schema }]) => [name, schema]))
   const resources = findResources(sources)
@@ -120,14 +122,28 @@ export function buildModel(sources: Sources): Model {
   for (const operation of operations) {
     operation.errors = [...new Set([...operation.ownErrors, ...operation.refs.map(ref => notFoundReason(ref.resource))])].sort()
   }
+  const errors = { ...missingReasons(operations, resources), ...sources.errors }
   operations.sort((a, b) => (a.id < b.id ? -1 : 1))
   const { events, consumed } = readEvents(documents, schemas, problems)
   if (problems.length > 0) throw new ContractError(problems)
   const services = [...new Set(documents.map(document => document.service))].filter(name => !sharedDocuments.has(name)).sort()
-  return { services, documents, errors, schemas, schemaOwner: sources.schemas, operations, events, consumed, resources }
+  return { services, documents, errors, reasonFiles, schemas, schemaOwner: sources.schemas, operations, events, consumed, resources }
 }
 
 export const notFoundReason = (resource: string): string => `${resource.toUpperCase()}_NOT_FOUND`
+
+/** What an id of nothing answers. A service with more to say declares the reason itself, in `x-reasons`. */
+export const missingReason = (resource: string): ErrorReason => ({
+  status: 'NOT_FOUND',
+  message: `There is no such ${resource.replaceAll('_', ' ')}.`,
+  action: 'Check the id.',
+})
+
+function missingReasons(operations: readonly Operation[], resources: Model['resources']): Record<string, ErrorReason> {
+  const answered = new Set(operations.flatMap(operation => operation.errors))
+  const names = [...resources.keys()].filter(resource => answered.has(notFoundReason(resource)))
+  return Object.fromEntries(names.map(resource => [notFoundReason(resource), missingReason(resource)]))
+}
 
 const flatName = (name: string): string => name.replaceAll('_', '').toLowerCase()
 

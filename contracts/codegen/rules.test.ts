@@ -57,7 +57,7 @@ const cases: { when: string; file: string; from: string; to: string; want: strin
     file: openapi,
     from: '[WIDGET_LIMIT_REACHED]',
     to: '[WIDGET_BROKEN]',
-    want: 'reason WIDGET_BROKEN is not in errors.yaml',
+    want: 'reason WIDGET_BROKEN is declared nowhere',
   },
   {
     when: 'a general reason is listed',
@@ -224,10 +224,24 @@ const cases: { when: string; file: string; from: string; to: string; want: strin
   },
   {
     when: 'a reason has no status',
+    file: openapi,
+    from: 'WIDGET_LIMIT_REACHED: { status: FAILED_PRECONDITION',
+    to: 'WIDGET_LIMIT_REACHED: { status: GONE',
+    want: 'WIDGET_LIMIT_REACHED has the unknown status GONE',
+  },
+  {
+    when: 'a reason is declared twice',
     file: 'errors.yaml',
-    from: 'WIDGET_NOT_FOUND: { status: NOT_FOUND',
-    to: 'WIDGET_NOT_FOUND: { status: GONE',
-    want: 'WIDGET_NOT_FOUND has the unknown status GONE',
+    from: 'INTERNAL:',
+    to: "WIDGET_LIMIT_REACHED: { status: NOT_FOUND, message: x, action: 'y' }\nINTERNAL:",
+    want: 'errors.yaml declares it already',
+  },
+  {
+    when: 'a reason says what its resource says by itself',
+    file: 'errors.yaml',
+    from: 'INTERNAL:',
+    to: 'WIDGET_NOT_FOUND: { status: NOT_FOUND, message: There is no such widget., action: Check the id. }\nINTERNAL:',
+    want: 'WIDGET_NOT_FOUND follows from its resource',
   },
   {
     when: 'a general reason is gone',

@@ -1,5 +1,5 @@
 import type { Problem } from './load.ts'
-import { inputFields, isRpc, type Model, type Operation, type PublicOperation, queueOf } from './model.ts'
+import { inputFields, isRpc, type Model, missingReason, notFoundReason, type Operation, type PublicOperation, queueOf } from './model.ts'
 import { generalReasons, httpStatus } from './reasons.ts'
 import { schemaRules } from './rules-schemas.ts'
 import { asObject, type Json, resolve, typesOf } from './schema.ts'
@@ -15,7 +15,7 @@ export function checkRules(model: Model): Problem[] {
     (file: string, where: string): Complain =>
     message =>
       void problems.push({ file, where, message })
-  checkErrors(model, at('errors.yaml', ''))
+  checkErrors(model, at)
   checkNames(model, at)
   for (const operation of model.operations) {
     const complain = at(operation.file, `${operation.where} (${operation.id})`)
@@ -29,13 +29,20 @@ export function checkRules(model: Model): Problem[] {
   return problems
 }
 
-function checkErrors(model: Model, complain: Complain): void {
+function checkErrors(model: Model, at: At): void {
+  const derived = new Map([...model.resources.keys()].map(resource => [notFoundReason(resource), missingReason(resource)]))
   for (const [reason, row] of Object.entries(model.errors)) {
+    const file = model.reasonFiles.get(reason) ?? 'errors.yaml'
+    const complain = at(file, file === 'errors.yaml' ? reason : `x-reasons/${reason}`)
     if (!/^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/.test(reason)) complain(`${reason} is not UPPER_SNAKE_CASE`)
-    if (!(row?.status in httpStatus)) complain(`${reason} has the unknown status ${row?.status}`)
+    if (!(row?.status in httpStatus))
+      complain(`${reason} has the unknown status ${row?.status}; use one of ${Object.keys(httpStatus).join(', ')}`)
     if (!row?.message || !row.action) complain(`${reason} needs message and action`)
+    const { message, action } = derived.get(reason) ?? {}
+    if (model.reasonFiles.has(reason) && row?.message === message && row?.action === action)
+      complain(`${reason} follows from its resource with these very words; take it out`)
   }
-  for (const reason of generalReasons) if (!(reason in model.errors)) complain(`the general reason ${reason} is missing`)
+  for (const reason of generalReasons) if (!(reason in model.errors)) at('errors.yaml', '')(`the general reason ${reason} is missing`)
 }
 
 type At = (file: string, where: string) => Complain
@@ -72,11 +79,8 @@ function checkOperation(operation: Operation, model: Model, complain: Complain):
   if (!Array.isArray(operation.raw['x-errors'])) complain('x-errors is missing; write [] when it has no reasons of its own')
   for (const reason of operation.ownErrors) {
     if (generalReasons.has(reason)) complain(`${reason} is added to every operation; take it out of x-errors`)
-    else if (!(reason in model.errors)) complain(`reason ${reason} is not in errors.yaml`)
-  }
-  for (const reason of operation.errors) {
-    if (!operation.ownErrors.includes(reason) && !(reason in model.errors))
-      complain(`an x-ref of the request can answer ${reason}, which is not in errors.yaml`)
+    else if (!(reason in model.errors))
+      complain(`reason ${reason} is declared nowhere; add it to x-reasons at the top of this file: ${reason}: { status, message, action }`)
   }
   if (![30_000, 120_000].includes(operation.timeout_ms)) complain('x-timeout is 30 or 120')
   const inRoute = [...operation.route.matchAll(/\{(\w+)\}/g)].map(match => match[1] ?? '')

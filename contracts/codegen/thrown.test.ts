@@ -16,14 +16,14 @@ test('a service that throws what it declares passes', () => expect(check(said)).
 
 test('a reason nobody declared is told', () =>
   expect(check(`${said}\nthrow ctx.error('WIDGET_BROKEN')`)).toEqual([
-    'widget throws WIDGET_BROKEN, which none of its operations declares',
+    'widget throws WIDGET_BROKEN, which none of its operations declares; add it to the x-errors of the operation',
   ]))
 
 test('a general reason needs no declaration', () => expect(check(`${said}\nthrow ctx.error('CONFLICT')`)).toEqual([]))
 
 test('a declared reason that nothing answers is told', () =>
   expect(check("repo(widgetTable, { resource: 'widget' })")).toEqual([
-    'contracts/openapi/widget.yaml createWidget: nothing on its way answers WIDGET_LIMIT_REACHED',
+    'contracts/openapi/widget.yaml createWidget: nothing on its way answers WIDGET_LIMIT_REACHED; throw it in widget, or take it out of x-errors',
   ]))
 
 test('what a called operation declares may come through', () => {
@@ -33,5 +33,7 @@ test('what a called operation declares may come through', () => {
 
 test('a reason of the catalogue that nobody uses is told', () => {
   const errors = { ...model.errors, NEVER_USED: { status: 'NOT_FOUND', message: 'x', action: 'y' } }
-  expect(checkReasons({ ...model, errors }, [])).toContain('contracts/errors.yaml: no operation declares NEVER_USED')
+  expect(checkReasons({ ...model, errors }, [])).toContain(
+    'contracts/errors.yaml: no operation declares NEVER_USED; take it out, or add it to the x-errors of one',
+  )
 })

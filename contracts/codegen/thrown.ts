@@ -60,7 +60,9 @@ function undeclared(model: Model, all: readonly Speaker[]): string[] {
     const own = model.operations.filter(operation => operation.service === service).flatMap(operation => operation.errors)
     const declared = new Set(service === 'gateway' ? Object.keys(model.errors) : own)
     const strange = [...thrown(text)].filter(reason => !declared.has(reason) && !generalReasons.has(reason))
-    return strange.map(reason => `${service} throws ${reason}, which none of its operations declares`)
+    return strange.map(
+      reason => `${service} throws ${reason}, which none of its operations declares; add it to the x-errors of the operation`,
+    )
   })
 }
 
@@ -75,7 +77,10 @@ function unreachable(model: Model, byName: ReadonlyMap<string, string>, operatio
     for (const id of called(text)) for (const reason of operations.get(id)?.errors ?? []) said.add(reason)
     for (const resource of [...kept(text), ...operation.refs.map(ref => ref.resource)]) said.add(notFoundReason(resource))
     const empty = operation.ownErrors.filter(reason => !said.has(reason))
-    return empty.map(reason => `contracts/${operation.file} ${operation.id}: nothing on its way answers ${reason}`)
+    return empty.map(
+      reason =>
+        `contracts/${operation.file} ${operation.id}: nothing on its way answers ${reason}; throw it in ${service}, or take it out of x-errors`,
+    )
   })
 }
 
@@ -83,5 +88,8 @@ function unused(model: Model, gateway: string): string[] {
   const used = new Set([...model.operations.flatMap(operation => operation.errors), ...mentioned(gateway), ...generalReasons])
   return Object.keys(model.errors)
     .filter(reason => !used.has(reason))
-    .map(reason => `contracts/errors.yaml: no operation declares ${reason}`)
+    .map(
+      reason =>
+        `contracts/${model.reasonFiles.get(reason) ?? 'errors.yaml'}: no operation declares ${reason}; take it out, or add it to the x-errors of one`,
+    )
 }

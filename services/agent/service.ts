@@ -5,7 +5,7 @@ import { consumers } from './events.ts'
 import { agentHandlers } from './handlers/agents.ts'
 import { sessionHandlers } from './handlers/sessions.ts'
 import { makeSuperAdmin } from './operator.ts'
-import { agents, sessions } from './schema.ts'
+import * as schema from './schema.ts'
 import { timers } from './timers.ts'
 
 export default defineService(agentContract, {
@@ -13,6 +13,6 @@ export default defineService(agentContract, {
   consumers,
   timers,
   jobs: { super_admin: makeSuperAdmin },
-  resources: { agent: agents, session: sessions },
+  schema,
   config,
 })

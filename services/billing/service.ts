@@ -3,13 +3,13 @@ import { defineService } from '@voipbin/kernel'
 import { consumers } from './events.ts'
 import { handlers } from './handlers.ts'
 import { findBilling, finish, type Reference } from './ledger.ts'
-import { accounts, billings, rates } from './schema.ts'
+import * as schema from './schema.ts'
 
 export default defineService(billingContract, {
   handlers,
   consumers,
   timers: { forgotten },
-  resources: { billing_account: accounts, billing: billings, billing_rate: rates },
+  schema,
 })
 
 function forgotten(ctx: BillingContext, reference: Reference): Promise<void> {

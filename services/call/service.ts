@@ -4,12 +4,12 @@ import { consumers } from './events.ts'
 import { callHandlers } from './handlers/calls.ts'
 import { groupcallHandlers } from './handlers/groupcalls.ts'
 import { recordingHandlers } from './handlers/recordings.ts'
-import { calls, groupcalls, recordings } from './schema.ts'
+import * as schema from './schema.ts'
 import { timers } from './timers.ts'
 
 export default defineService(callContract, {
   handlers: { ...callHandlers, ...groupcallHandlers, ...recordingHandlers },
   consumers,
   timers,
-  resources: { call: calls, groupcall: groupcalls, recording: recordings },
+  schema,
 })

@@ -6,12 +6,13 @@ import { accesskeyHandlers } from './handlers/accesskeys.ts'
 import { auditHandlers } from './handlers/audits.ts'
 import { customerHandlers } from './handlers/customers.ts'
 import { makeOperator } from './operator.ts'
-import { accesskeys, customers } from './schema.ts'
+import * as schema from './schema.ts'
 
 export default defineService(customerContract, {
   handlers: { ...customerHandlers, ...accesskeyHandlers, ...auditHandlers },
   consumers: {},
   jobs: { operator: makeOperator },
-  resources: { customer: customers, accesskey: accesskeys, audit: auditOwners },
+  schema,
+  resources: { audit: auditOwners },
   config,
 })

@@ -2,7 +2,7 @@ import type { FlowConsumers } from '@voipbin/generated/rpc/flow'
 import type { Where } from '@voipbin/kernel'
 import { drive, finish } from './drive.ts'
 import { begin, type Ctx, end, type FlowTx, lockRun } from './run.ts'
-import { type ActiveflowRow, activeflows, flows } from './schema.ts'
+import { type ActiveflowRow, activeflows } from './schema.ts'
 
 /** Rows one transaction of a clean-up takes. */
 const batch = 100
@@ -25,8 +25,8 @@ export const consumers: FlowConsumers = {
   'call.deleted': (ctx, { data }) => callGone(ctx, data.id),
   'customer.deleted': async (ctx, { data }) => {
     const mine = ctx.as(data.id)
-    await inBatches(mine, tx => stopSome(tx, data.id))
-    await inBatches(mine, tx => removeSome(tx, data.id))
+    // The count decides, and it is recorded: a repeated message makes the same number of rounds.
+    while ((await mine.tx(tx => stopSome(tx, data.id))) === batch);
   },
 }
 
@@ -42,20 +42,9 @@ async function callGone(ctx: Ctx, call_id: string): Promise<void> {
   })
 }
 
-/** The count decides, and it is recorded: a repeated message makes the same number of rounds. */
-async function inBatches(ctx: Ctx, work: (tx: FlowTx) => Promise<number>): Promise<void> {
-  while ((await ctx.tx(work)) === batch);
-}
-
 /** The calls of a deleted customer are hung up by the call service. */
 async function stopSome(tx: FlowTx, customer_id: string): Promise<number> {
   const rows = await activeflows.system.find(tx, { customer_id, status: 'running' }, { limit: batch, forUpdate: true })
   for (const row of rows) await end(tx, row, 'stopped')
-  return rows.length
-}
-
-async function removeSome(tx: FlowTx, customer_id: string): Promise<number> {
-  const rows = await flows.system.find(tx, { customer_id }, { limit: batch, forUpdate: true })
-  for (const row of rows) await tx.emit('flow.deleted', await flows.remove(tx, row))
   return rows.length
 }

@@ -18,7 +18,7 @@ export const flowTable = mysqlTable(
   t => [...ownedIndexes('flow_flows', t), index('flow_flows_name').on(t.customer_id, t.name)],
 )
 export type FlowRow = typeof flowTable.$inferSelect
-export const flows = repo(flowTable, { resource: 'flow', ttl_s: 3_600 })
+export const flows = repo(flowTable, { resource: 'flow', ttl_s: 3_600, onCustomerDeleted: 'flow.deleted' })
 
 export const activeflowTable = mysqlTable(
   'flow_activeflows',

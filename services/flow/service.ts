@@ -5,7 +5,7 @@ import { consumers } from './events.ts'
 import { activeflowHandlers } from './handlers/activeflows.ts'
 import { flowHandlers } from './handlers/flows.ts'
 import { variableHandlers } from './handlers/variables.ts'
-import { activeflows, flows } from './schema.ts'
+import * as schema from './schema.ts'
 import { timers } from './timers.ts'
 
 export default defineService(flowContract, {
@@ -13,5 +13,5 @@ export default defineService(flowContract, {
   consumers,
   timers,
   config,
-  resources: { flow: flows, activeflow: activeflows },
+  schema,
 })

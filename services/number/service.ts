@@ -3,11 +3,11 @@ import { defineService } from '@voipbin/kernel'
 import { consumers } from './events.ts'
 import { handlers } from './handlers.ts'
 import { type Order, settle } from './purchase.ts'
-import { numbers } from './schema.ts'
+import * as schema from './schema.ts'
 
 export default defineService(numberContract, {
   handlers,
   consumers,
   timers: { pay: async (ctx: NumberContext, order: Order) => void (await settle(ctx, order)) },
-  resources: { number: numbers },
+  schema,
 })

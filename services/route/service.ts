@@ -2,6 +2,6 @@ import { routeContract } from '@voipbin/generated/rpc/route'
 import { defineService } from '@voipbin/kernel'
 import { consumers } from './events.ts'
 import { handlers } from './handlers.ts'
-import { providers, routes } from './schema.ts'
+import * as schema from './schema.ts'
 
-export default defineService(routeContract, { handlers, consumers, resources: { provider: providers, route: routes } })
+export default defineService(routeContract, { handlers, consumers, schema })

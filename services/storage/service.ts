@@ -3,6 +3,7 @@ import { defineService } from '@voipbin/kernel'
 import { config } from './config.ts'
 import { type Ctx, erase, remove, type StorageTx, storeOf } from './files.ts'
 import { handlers } from './handlers.ts'
+import * as schema from './schema.ts'
 import { files, parts } from './schema.ts'
 
 /** Rows one transaction of a clean-up takes. */
@@ -32,4 +33,4 @@ async function removeParts(tx: StorageTx): Promise<number> {
   return rows.length
 }
 
-export default defineService(storageContract, { handlers, consumers, timers, config, resources: { storage_file: files } })
+export default defineService(storageContract, { handlers, consumers, timers, config, schema })

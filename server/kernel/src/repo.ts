@@ -29,6 +29,11 @@ export interface RepoOptions {
   public?: boolean
   /** Default true. False for rows that are a record themselves (delivery attempts). */
   audit?: boolean
+  /**
+   * The event to send for each row when its customer is deleted; with it the rows go with their customer. The service must receive
+   * `customer.deleted`.
+   */
+  onCustomerDeleted?: string
   /** Fields whose change is a rotation of a secret: the audit row of such an update says `rotate`. */
   rotated?: readonly string[]
 }
@@ -36,6 +41,7 @@ export interface RepoOptions {
 export interface Repo<T extends OwnedTable> extends OwnerLookup {
   readonly table: T
   readonly resource: string
+  readonly onCustomerDeleted: string | undefined
   /** The customer's live row, `null` when there is none: a foreign row looks exactly like a missing one. */
   get(ctx: Reader, id: string): Promise<Row<T> | null>
   /** As `get`; throws `<RESOURCE>_NOT_FOUND`. */
@@ -78,6 +84,7 @@ export function repo<T extends OwnedTable>(table: T, options: RepoOptions): Repo
 class TableRepo {
   readonly table: OwnedTable
   readonly resource: string
+  readonly onCustomerDeleted: string | undefined
   readonly system: object
   #columns: Columns
   #ttl_s: number
@@ -88,9 +95,11 @@ class TableRepo {
   #flights = new Map<string, Promise<AnyRow | null>>()
   #byId = new WeakMap<Db, { execute(values: Record<string, unknown>): Promise<unknown[]> }>()
 
-  constructor(table: OwnedTable, { resource, ttl_s = 300, public: isPublic = false, audit = true, rotated = [] }: RepoOptions) {
+  constructor(table: OwnedTable, options: RepoOptions) {
+    const { resource, ttl_s = 300, public: isPublic = false, audit = true, rotated = [] } = options
     this.table = table
     this.resource = resource
+    this.onCustomerDeleted = options.onCustomerDeleted
     this.#columns = getTableColumns(table) as Columns
     this.#ttl_s = ttl_s
     this.#public = isPublic

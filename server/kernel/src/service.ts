@@ -1,5 +1,6 @@
 import type { ServiceConfig } from './config.ts'
 import type { Context } from './context.ts'
+import { removedWithCustomer, reposOf } from './resources.ts'
 import type { Validator } from './validate.ts'
 
 /** The wire types of one operation. `error` is the union of reasons the contract declares for it. */
@@ -112,6 +113,9 @@ interface Parts<K> {
   timers?: Timers<K>
   /** Name -> background job, e.g. a poll of somebody else's table. */
   jobs?: Readonly<Record<string, Job<K>>>
+  /** The service's module `schema.ts`: its repos are resources of the service. */
+  schema?: object
+  /** Resources that are kept in another way than by a repo of `schema`. */
   resources?: Readonly<Record<string, OwnerLookup>>
   /** What the service reads from the environment, made by `serviceConfig`. */
   config?: ServiceConfig
@@ -120,5 +124,8 @@ interface Parts<K> {
 /** Declares a service: what it answers, what it listens to. The kernel decides where it runs. */
 export function defineService<K extends Contract>(contract: K, parts: Parts<K>): Service {
   // The typed parts are checked against the contract above; below this line the runtime works on names.
-  return { timers: {}, jobs: {}, resources: {}, ...parts, contract } as unknown as Service
+  const { schema = {}, resources = {}, ...rest } = parts
+  const repos = reposOf(schema)
+  const service = { timers: {}, jobs: {}, ...rest, resources: { ...repos, ...resources }, contract } as unknown as Service
+  return { ...service, consumers: removedWithCustomer(contract, Object.values(repos), service.consumers) }
 }
