@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { draw } from './drawing.ts'
 import { errorsPage } from './errors-page.ts'
@@ -13,8 +13,9 @@ export const pages = (): { path: string; text: string }[] => [
 if (import.meta.main) {
   for (const { path, text } of pages()) {
     const file = join(import.meta.dirname, path)
+    if (existsSync(file) && readFileSync(file, 'utf8') === text) continue
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
-    console.log(`docs/${path}`)
+    console.log(`docs/${path} changed`)
   }
 }

@@ -7,11 +7,13 @@ import { parsePublic } from './bus.ts'
 import { drift, foreignTables, lonelyServices, longFiles, readOutputs } from './check-files.ts'
 import { checkOpenapi, checkPromises, checkStyle, checkTypes, generateInto, workspaces } from './check-tools.ts'
 import { root } from './generate.ts'
-import { ContractError, type Problem } from './load.ts'
-import { loadModel } from './model.ts'
+import { ContractError } from './load.ts'
+import { loadModel, type Model } from './model.ts'
+import { described } from './places.ts'
 import { checkRules } from './rules.ts'
 import type { Output } from './text.ts'
 import { checkReasons, speakers } from './thrown.ts'
+import { checkWired } from './wired.ts'
 
 /** One thing that is checked: what is wrong, one line each. */
 export interface Step {
@@ -24,14 +26,13 @@ export interface Result {
   problems: string[]
 }
 
-const line = ({ file, where, message }: Problem): string => `contracts/${file}${where ? ` ${where}` : ''}: ${message}`
+const contracts = path.join(root, 'contracts')
 
 /** Steps that look at the documents and what follows from them. `folder` holds the fresh files between the steps. */
 function contractSteps(folder: string): Step[] {
   let files: Output[] = []
-  const contracts = path.join(root, 'contracts')
   return [
-    { name: 'contract rules', run: () => checkRules(loadModel(contracts)).map(line) },
+    { name: 'contract rules', run: () => described(checkRules(loadModel(contracts)), contracts) },
     {
       name: 'drift of generated/',
       run: async () => {
@@ -41,7 +42,7 @@ function contractSteps(folder: string): Step[] {
         return drift(files, path.join(root, 'generated'))
       },
     },
-    { name: 'asyncapi.json (AsyncAPI parser)', run: async () => (await parsePublic(textOf(files, 'asyncapi.json'))).map(line) },
+    { name: 'asyncapi.json (AsyncAPI parser)', run: async () => described(await parsePublic(textOf(files, 'asyncapi.json')), contracts) },
     { name: 'openapi.json (Redocly)', run: () => checkOpenapi(textOf(files, 'openapi.json')) },
     { name: 'breaking changes', run: () => checkBaseline(textOf(files, 'openapi.json')) },
   ]
@@ -54,12 +55,15 @@ const handWritten = (): string[] => sourceFiles(root).filter(file => !file.start
 
 /** Steps that look at the sources. */
 function sourceSteps(): Step[] {
+  let loaded: Model | undefined
+  const model = () => (loaded ??= loadModel(contracts))
   return [
     { name: 'import boundaries', run: () => checkBoundaries(root).map(({ file, message }) => `${file}: ${message}`) },
     { name: 'file lengths', run: () => longFiles(root) },
     { name: 'table names', run: () => foreignTables(root) },
-    { name: 'services and contracts', run: () => lonelyServices(root, loadModel(path.join(root, 'contracts')).services) },
-    { name: 'reasons', run: () => checkReasons(loadModel(path.join(root, 'contracts')), speakers(root)) },
+    { name: 'services and contracts', run: () => lonelyServices(root, model().services) },
+    { name: 'reasons', run: () => checkReasons(model(), speakers(root)) },
+    { name: 'events and resources', run: () => checkWired(model(), speakers(root)) },
     { name: 'biome', run: () => checkStyle(root, handWritten()) },
     {
       name: 'floating promises (oxlint)',
@@ -76,7 +80,7 @@ async function runStep({ name, run }: Step): Promise<Result> {
     problems = await run()
   } catch (error) {
     if (!(error instanceof ContractError)) throw error
-    problems = error.problems.map(line)
+    problems = described(error.problems, contracts)
   }
   const seconds = (performance.now() - started) / 1000
   console.log(`${problems.length === 0 ? 'ok  ' : 'FAIL'} ${name.padEnd(34)} ${seconds.toFixed(1).padStart(5)} s`)

@@ -8,6 +8,7 @@ import { gatewayFiles } from './gateway.ts'
 import { ContractError } from './load.ts'
 import { loadModel, type Model } from './model.ts'
 import { openapiDocument, openapiFile } from './openapi.ts'
+import { described } from './places.ts'
 import { projectFile } from './project.ts'
 import { sdkReasonsFile, sdkRequestFile, sdkResourcesFile, sdkTypesFile } from './sdk.ts'
 import type { Output } from './text.ts'
@@ -68,7 +69,7 @@ if (import.meta.main) {
     console.log(`generated ${files.length} files, ${touched.length} changed, ${((performance.now() - started) / 1000).toFixed(1)} s`)
   } catch (error) {
     if (!(error instanceof ContractError)) throw error
-    console.error(error.message)
+    for (const line of described(error.problems, path.join(root, 'contracts'))) console.error(line)
     process.exitCode = 1
   }
 }

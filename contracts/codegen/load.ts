@@ -64,6 +64,8 @@ export function loadSources(root: string): Sources {
       documents.push({ file, kind, service: path.basename(name, '.yaml'), content })
     }
   }
+  // What cannot be read would make every reference to it a problem of its own.
+  if (problems.length > 0) throw new ContractError(problems)
   for (const document of documents) document.content = localise(document, raw, problems) as Record<string, Json>
   addReceivers(documents, problems)
   const general = readYaml(path.join(root, 'errors.yaml'), 'errors.yaml', problems)
@@ -102,12 +104,12 @@ function localise(document: Document, raw: ReadonlyMap<string, Record<string, Js
     if (Array.isArray(node)) return node.map((item, i) => visit(item, `${where}/${i}`))
     if (node === null || typeof node !== 'object') return node
     const copy: Record<string, Json> = {}
-    for (const [key, value] of Object.entries(node)) copy[key] = visit(value, `${where}/${key}`)
+    for (const [key, value] of Object.entries(node)) copy[key] = visit(value, `${where}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
     if (typeof copy.$ref === 'string') {
       const [target = '', pointer = ''] = copy.$ref.split('#')
       const file = target === '' ? document.file : path.posix.join(path.posix.dirname(document.file), target)
       if (lookup(raw.get(file), pointer) === undefined) {
-        problems.push({ file: document.file, where, message: `$ref ${copy.$ref} leads nowhere` })
+        problems.push({ file: document.file, where, message: `$ref ${copy.$ref} leads nowhere; correct the name, or define it there` })
       }
       copy.$ref = `#${pointer}`
     }

@@ -139,12 +139,13 @@ function sentEvents(document: Document, key: string, documents: Document[], sche
   }
   return Object.entries((channel.messages ?? {}) as Record<string, Json>).flatMap(([type, node]) => {
     const message = deref(node, documents, 'asyncapi') as unknown as Message
-    const data = asObject(message.payload, schemas)?.properties?.data
+    const complain = (rule: string): void => void problems.push({ file: document.file, where: `channels/${key}/${type}`, message: rule })
+    const { data, event_type } = (message?.payload && asObject(message.payload, schemas)?.properties) ?? {}
     if (data?.$ref === undefined) {
-      const rule = 'the payload of an event is allOf [EventEnvelope, { event_type, data }], its data a named schema'
-      problems.push({ file: document.file, where: `channels/${key}/${type}`, message: rule })
+      complain('the payload of an event is allOf [EventEnvelope, { event_type, data }], its data a named schema')
       return []
     }
+    if (event_type?.const !== type) complain(`event_type is { const: ${type} }, as the message is called`)
     return {
       type,
       service: document.service,
@@ -164,6 +165,8 @@ function readConsumed(
   problems: Problem[],
 ): Map<string, EventDefinition[]> {
   const consumed = new Map<string, EventDefinition[]>()
+  // Those whose definition is faulty have been complained about.
+  const faulty = new Set(problems.map(({ where }) => where.split('/').at(-1)))
   for (const document of documents) {
     if (document.kind !== 'asyncapi' || sharedDocuments.has(document.service)) continue
     const own: EventDefinition[] = []
@@ -174,7 +177,8 @@ function readConsumed(
       for (const type of types) {
         const event = known.get(type)
         if (event) own.push(event)
-        else problems.push({ file: document.file, where: `operations/${id}`, message: `receives ${type}, which no service sends` })
+        else if (!faulty.has(type))
+          problems.push({ file: document.file, where: `operations/${id}`, message: `receives ${type}, which no service sends` })
       }
     }
     own.sort((a, b) => (a.type < b.type ? -1 : 1))

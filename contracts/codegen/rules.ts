@@ -74,7 +74,7 @@ function checkNames(model: Model, at: At): void {
 }
 
 function checkOperation(operation: Operation, model: Model, complain: Complain): void {
-  if (!/^[a-z][A-Za-z0-9]*$/.test(operation.id)) complain('operationId is missing or not lowerCamelCase')
+  if (!/^[a-z][A-Za-z0-9]*$/.test(operation.id)) complain('operationId is missing or not lowerCamelCase, such as createCall')
   if (!operation.summary) complain('summary is missing')
   if (!Array.isArray(operation.raw['x-errors'])) complain('x-errors is missing; write [] when it has no reasons of its own')
   for (const reason of operation.ownErrors) {
@@ -106,16 +106,49 @@ function checkFields(operation: Operation, model: Model, complain: Complain): vo
   }
 }
 
+const operationWords: ReadonlySet<string> = new Set([
+  'operationId',
+  'tags',
+  'summary',
+  'description',
+  'deprecated',
+  'parameters',
+  'requestBody',
+  'responses',
+  'x-permission',
+  'x-owner',
+  'x-rate-limit',
+  'x-errors',
+  'x-override',
+  'x-rpc',
+  'x-timeout',
+  'x-sdk',
+])
+const butIs = (value: string): string => (value === '' ? '; it is missing' : `, not ${value}`)
+
+/** A list is paged, or it would end where nobody expects it. */
+function checkList(operation: PublicOperation, model: Model, complain: Complain): void {
+  const object = operation.output && asObject(operation.output, model.schemas)
+  if (operation.method !== 'GET' || object?.properties?.result === undefined) return
+  const missing = ['result', 'next_page_token'].filter(name => !object.required?.includes(name))
+  if (missing.length > 0) complain(`a list answers { result, next_page_token }, both required; ${missing.join(' and ')} is not`)
+  const asked = ['page_size', 'page_token'].filter(name => !operation.query.some(field => field.name === name))
+  if (asked.length === 1) complain(`a list takes ${asked.join(' and ')}: ./common.yaml#/components/parameters/PageSize and PageToken`)
+}
+
 const owners = ['customer', 'self', 'platform']
 const rateLimits = ['api', 'call_create', 'login']
 
 function checkPublic(operation: PublicOperation, model: Model, complain: Complain): void {
   if (!/^\/(v1\.0|auth|me)(\/|$)/.test(operation.httpPath)) complain('paths begin with /v1.0/, /auth/ or /me')
   if (!/^[a-z0-9]+(_[a-z0-9]+)+$|^public$|^authenticated$/.test(operation.permission))
-    complain('x-permission is <resource>_<verb>, public or authenticated')
-  if (!owners.includes(operation.owner)) complain(`x-owner is one of ${owners.join(', ')}`)
-  if (!rateLimits.includes(operation.rateLimit)) complain(`x-rate-limit is one of ${rateLimits.join(', ')}`)
-  if (!operation.tag) complain('tags is missing')
+    complain(`x-permission is <resource>_<verb>, public or authenticated${butIs(operation.permission)}`)
+  if (!owners.includes(operation.owner)) complain(`x-owner is one of ${owners.join(', ')}${butIs(operation.owner)}`)
+  if (!rateLimits.includes(operation.rateLimit)) complain(`x-rate-limit is one of ${rateLimits.join(', ')}${butIs(operation.rateLimit)}`)
+  if (!operation.tag) complain('tags is missing: [<resource plural>]')
+  for (const word of Object.keys(operation.raw).filter(name => !operationWords.has(name)))
+    complain(`the generator does not know the word ${word}; it knows ${[...operationWords].join(', ')}`)
+  checkList(operation, model, complain)
   if (operation.rpc !== undefined) {
     const target = model.operations.find(other => other.id === operation.rpc)
     if (!target || !isRpc(target)) complain(`x-rpc names ${operation.rpc}, which is no operation over RPC`)
@@ -147,8 +180,8 @@ function checkExamples(operation: PublicOperation, complain: Complain): void {
   const body = (operation.raw.requestBody as { content?: Record<string, Media> } | undefined)?.content?.['application/json']
   const responses = (operation.raw.responses ?? {}) as Record<string, { content?: Record<string, Media> }>
   const answer = responses[operation.status]?.content?.['application/json']
-  if (body && body.example === undefined) complain('the body has no example')
-  if (answer && answer.example === undefined) complain('the success response has no example')
+  if (body && body.example === undefined) complain('the body has no example; the reference shows it, and the generated tests send it')
+  if (answer && answer.example === undefined) complain('the success response has no example; the reference shows it')
 }
 
 function checkInternal(operation: Operation, complain: Complain): void {

@@ -7,8 +7,13 @@ import { ROOT } from '../paths.ts'
 
 export const CHECK_SCRIPT = 'contracts/codegen/check.ts'
 const GENERATE_SCRIPT = 'contracts/codegen/generate.ts'
+const DOCS_SCRIPT = 'docs/generate.ts'
 
-export const generateCommand = (args: string[]): Promise<number> => runScript(GENERATE_SCRIPT, args)
+/** Code from the contract, then the pages of `docs/` that follow from it. */
+export async function generateCommand(args: string[]): Promise<number> {
+  const code = await runScript(GENERATE_SCRIPT, args)
+  return code === 0 && args.length === 0 ? runScript(DOCS_SCRIPT, []) : code
+}
 export const checkCommand = (args: string[]): Promise<number> => runScript(CHECK_SCRIPT, args)
 
 /** Runs one of the project's scripts under this Node, in the checkout; gives its exit code. */
