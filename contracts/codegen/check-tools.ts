@@ -2,6 +2,10 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import type { Problem } from './load.ts'
+import type { Model } from './model.ts'
+import { webhookName } from './openapi.ts'
+import { plain } from './places.ts'
 
 const modules = path.resolve(import.meta.dirname, '../../node_modules')
 
@@ -30,17 +34,44 @@ function runNode(script: string, args: readonly string[], options: ToolOptions):
 export const generateInto = (root: string, folder: string): Promise<string[]> =>
   runNode(path.join(import.meta.dirname, 'generate.ts'), [folder], { cwd: root })
 
-/** The public document against Redocly's recommended rules, examples included. */
-export async function checkOpenapi(text: string): Promise<string[]> {
+/** The public document against Redocly's recommended rules, examples included. `file` of a problem is the contract file it comes from. */
+export async function checkOpenapi(text: string, model: Model): Promise<Problem[]> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'voipbin-openapi-'))
   try {
     writeFileSync(path.join(folder, 'openapi.json'), text)
     const env = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true', FORCE_COLOR: '0' }
     const config = path.join(import.meta.dirname, 'redocly.yaml')
-    return await tool('@redocly/cli/bin/cli.js', ['lint', 'openapi.json', '--config', config, '--format', 'stylish'], { cwd: folder, env })
+    const output = await tool('@redocly/cli/bin/cli.js', ['lint', 'openapi.json', '--config', config, '--format', 'json'], {
+      cwd: folder,
+      env,
+    })
+    return redoclyProblems(output.join('\n'), model)
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+interface Report {
+  problems: { message: string; ruleId: string; location: { pointer?: string }[] }[]
+}
+
+/** Redocly speaks of the document that was made; its author thinks of the files it was made from. */
+function redoclyProblems(output: string, model: Model): Problem[] {
+  if (output === '') return []
+  const [text] = /\{\n[\s\S]*\n\}/.exec(output) ?? []
+  if (text === undefined) return [{ file: 'openapi', where: '', message: output }]
+  return (JSON.parse(text) as Report).problems.map(({ message, ruleId, location }) => {
+    const [, part = '', name = '', verb = '', ...rest] = (location[0]?.pointer ?? '').split('/').map(plain)
+    const operation = model.operations.find(one => one.kind === 'public' && one.httpPath === name && one.method.toLowerCase() === verb)
+    const inside = `${rest.length > 0 ? ` in ${rest.join(' › ')}` : ''} (Redocly, ${ruleId})`
+    if (part === 'paths' && operation)
+      return { file: operation.file, where: `${operation.where} (${operation.id})`, message: `${message}${inside}` }
+    const owner = part === 'components' && name === 'schemas' ? model.schemaOwner.get(verb) : undefined
+    if (owner) return { file: owner.file, where: `schema ${verb}`, message: `${message}${inside}` }
+    const event = part === 'webhooks' ? model.events.find(one => webhookName(one) === name) : undefined
+    if (event) return { file: event.file, where: `event ${event.type}`, message: `${message}${inside}` }
+    return { file: 'openapi', where: location[0]?.pointer ?? '', message: `${message} (Redocly, ${ruleId})` }
+  })
 }
 
 /** Format and lint of the given files. */

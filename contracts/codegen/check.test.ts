@@ -22,9 +22,15 @@ function put(name: string, text: string): string {
 
 describe('the tools find what is planted', () => {
   test('an example that does not fit its schema', async () => {
-    const document = JSON.stringify(openapiDocument(fixtureModel()))
-    expect(await checkOpenapi(document)).toEqual([])
-    expect((await checkOpenapi(document.replaceAll('"size":3', '"size":"three"'))).join('\n')).toMatch(/size/)
+    const model = fixtureModel()
+    const document = JSON.stringify(openapiDocument(model))
+    expect(await checkOpenapi(document, model)).toEqual([])
+    const found = await checkOpenapi(document.replaceAll('"size":3', '"size":"three"'), model)
+    expect(found).toContainEqual({
+      file: 'openapi/widget.yaml',
+      where: 'POST /v1.0/widgets (createWidget)',
+      message: expect.stringMatching(/`size` property type must be integer.* in requestBody|responses/),
+    })
   }, 30_000)
 
   test('a promise that nobody waits for', async () => {

@@ -43,7 +43,10 @@ function contractSteps(folder: string): Step[] {
       },
     },
     { name: 'asyncapi.json (AsyncAPI parser)', run: async () => described(await parsePublic(textOf(files, 'asyncapi.json')), contracts) },
-    { name: 'openapi.json (Redocly)', run: () => checkOpenapi(textOf(files, 'openapi.json')) },
+    {
+      name: 'openapi.json (Redocly)',
+      run: async () => described(await checkOpenapi(textOf(files, 'openapi.json'), loadModel(contracts)), contracts),
+    },
     { name: 'breaking changes', run: () => checkBaseline(textOf(files, 'openapi.json')) },
   ]
 }

@@ -7,12 +7,13 @@ import type { Problem } from './load.ts'
 export const described = (problems: readonly Problem[], contracts: string): string[] =>
   problems.map(({ file, where, message }) => {
     const name = path.join(contracts, file)
-    const text = existsSync(name) && where !== '' ? readFileSync(name, 'utf8') : ''
+    const text = file.endsWith('.yaml') && existsSync(name) && where !== '' ? readFileSync(name, 'utf8') : ''
     const line = lineOf(text, where)
     return `contracts/${file}${line === undefined ? '' : `:${line}`}${where ? ` ${readable(where)}` : ''}: ${message}`
   })
 
-const plain = (step: string): string => step.replaceAll('~1', '/').replaceAll('~0', '~')
+/** A step of a JSON pointer as it is. */
+export const plain = (step: string): string => step.replaceAll('~1', '/').replaceAll('~0', '~')
 const readable = (where: string): string => (where.startsWith('/') ? where.split('/').slice(1).map(plain).join(' › ') : where)
 
 /** The line, from 1, of the innermost named thing that `where` speaks of; undefined when the text has none of them. */
