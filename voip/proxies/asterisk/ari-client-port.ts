@@ -139,7 +139,8 @@ Reflect.set(globalThis, 'log', () => undefined)
 /** Rejects when Asterisk does not let itself be described: of an answer other than 200 ari-client makes an exception nobody can catch. */
 async function describe(url: string, user: string, password: string): Promise<Client> {
   const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-  const answer = await fetch(new URL('/ari/api-docs/resources.json', url), { headers: { authorization } })
+  const signal = AbortSignal.timeout(DESCRIPTION_TIMEOUT_MS)
+  const answer = await fetch(new URL('/ari/api-docs/resources.json', url), { headers: { authorization }, signal })
   await answer.body?.cancel()
   if (!answer.ok) throw new Error(`Asterisk answered ${answer.status} to the question what it can do`)
   return connect(url, user, password)

@@ -1,6 +1,6 @@
 /**
  * What the proxy uses of `ari-client` 2.2.0. Its operations are made at run time from Asterisk's own documents, so that their types are ours
- * (`ari-types.ts`). The names with an underscore are no interface of the package's; it has not changed since 2018.
+ * (`ari-types.ts`). The names with an underscore are no interface of the package's, of which no version is to be expected.
  */
 declare module 'ari-client' {
   import type WebSocket from 'ws'
