@@ -42,10 +42,9 @@ export const generalReasons: ReadonlySet<string> = new Set([
 /** Every reason a public operation may answer with: its own and the general ones that can happen to it. */
 export function reasonsOf(operation: PublicOperation): string[] {
   const reasons = ['INVALID_ARGUMENT', 'RATE_LIMITED', 'INTERNAL', 'UNAVAILABLE', 'DEADLINE_EXCEEDED']
-  if (operation.permission !== 'public') reasons.push('UNAUTHENTICATED', 'TOKEN_EXPIRED')
-  if (operation.permission !== 'public' && operation.permission !== 'authenticated') reasons.push('PERMISSION_DENIED')
-  if (operation.raw.requestBody !== undefined)
-    reasons.push('MALFORMED_JSON', 'REQUEST_TIMEOUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE')
+  if (operation.permission !== 'public') reasons.push('UNAUTHENTICATED', 'TOKEN_EXPIRED', 'PERMISSION_DENIED', 'CUSTOMER_FROZEN')
+  // Also where no body is expected: one may come all the same.
+  if (operation.method !== 'GET') reasons.push('MALFORMED_JSON', 'REQUEST_TIMEOUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE')
   if (operation.method !== 'GET') reasons.push('CONFLICT')
   if (operation.idempotent) reasons.push('IDEMPOTENCY_KEY_REUSED', 'IDEMPOTENCY_IN_PROGRESS')
   return [...new Set([...operation.errors, ...reasons])].sort()

@@ -3335,6 +3335,16 @@ export interface components {
                 "application/json": components["schemas"]["ErrorResponse"];
             };
         };
+        /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+        CustomerFrozenOrPermissionDenied: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorResponse"];
+            };
+        };
         /** @description `DEADLINE_EXCEEDED`: The answer did not come in time. */
         DeadlineExceeded: {
             headers: {
@@ -3377,16 +3387,6 @@ export interface components {
         };
         /** @description `PAYLOAD_TOO_LARGE`: The body is larger than 1 MB or nested too deep. */
         PayloadTooLarge: {
-            headers: {
-                "X-Request-ID": components["headers"]["X-Request-ID"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["ErrorResponse"];
-            };
-        };
-        /** @description `PERMISSION_DENIED`: These credentials may not do this. */
-        PermissionDenied: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
@@ -3655,12 +3655,12 @@ export type WebhookUpdate = components['schemas']['WebhookUpdate'];
 export type WebhookWithSecret = components['schemas']['WebhookWithSecret'];
 export type ResponseConflict = components['responses']['Conflict'];
 export type ResponseConflictOrIdempotencyInProgressOrIdempotencyKeyReused = components['responses']['ConflictOrIdempotencyInProgressOrIdempotencyKeyReused'];
+export type ResponseCustomerFrozenOrPermissionDenied = components['responses']['CustomerFrozenOrPermissionDenied'];
 export type ResponseDeadlineExceeded = components['responses']['DeadlineExceeded'];
 export type ResponseInternal = components['responses']['Internal'];
 export type ResponseInvalidArgument = components['responses']['InvalidArgument'];
 export type ResponseInvalidArgumentOrMalformedJson = components['responses']['InvalidArgumentOrMalformedJson'];
 export type ResponsePayloadTooLarge = components['responses']['PayloadTooLarge'];
-export type ResponsePermissionDenied = components['responses']['PermissionDenied'];
 export type ResponseRateLimited = components['responses']['RateLimited'];
 export type ResponseRequestTimeout = components['responses']['RequestTimeout'];
 export type ResponseTokenExpiredOrUnauthenticated = components['responses']['TokenExpiredOrUnauthenticated'];
@@ -3777,9 +3777,9 @@ export interface operations {
                     "application/json": components["schemas"]["Logout"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. */
+            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3789,7 +3789,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3830,9 +3833,9 @@ export interface operations {
                     "application/json": components["schemas"]["AuthToken"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. */
+            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3842,7 +3845,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -3900,7 +3906,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. */
+            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3969,7 +3975,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -4057,7 +4063,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4123,7 +4129,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
@@ -4208,7 +4214,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4282,9 +4288,9 @@ export interface operations {
                     "application/json": components["schemas"]["Accesskey"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
@@ -4295,7 +4301,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4361,7 +4370,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
@@ -4465,7 +4474,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
@@ -4567,7 +4576,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
@@ -4651,7 +4660,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
@@ -4729,9 +4738,9 @@ export interface operations {
                     "application/json": components["schemas"]["Activeflow"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
@@ -4742,7 +4751,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4810,9 +4822,9 @@ export interface operations {
                     "application/json": components["schemas"]["Activeflow"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
@@ -4823,7 +4835,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -4865,7 +4880,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
@@ -4937,7 +4952,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
@@ -5001,7 +5016,7 @@ export interface operations {
                     "application/json": components["schemas"]["ActiveflowVariables"];
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. */
+            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5012,7 +5027,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
@@ -5023,6 +5038,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
@@ -5033,6 +5049,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -5099,7 +5117,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -5189,7 +5207,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5271,7 +5289,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -5350,7 +5368,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -5422,9 +5440,9 @@ export interface operations {
                     "application/json": components["schemas"]["Agent"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -5435,6 +5453,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
@@ -5445,6 +5464,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -5528,7 +5549,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -5611,7 +5632,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -5705,7 +5726,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5806,7 +5827,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -5891,7 +5912,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -5950,7 +5971,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `AUDIT_NOT_FOUND`: There is no such audit entry. */
             404: {
                 headers: {
@@ -6013,7 +6034,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -6081,7 +6102,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["ConflictOrIdempotencyInProgressOrIdempotencyKeyReused"];
             413: components["responses"]["PayloadTooLarge"];
@@ -6127,9 +6148,10 @@ export interface operations {
                     "application/json": components["schemas"]["AvailableNumber"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
+            408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
             409: {
                 headers: {
@@ -6140,6 +6162,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -6186,7 +6210,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -6242,7 +6266,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["PayloadTooLarge"];
@@ -6302,7 +6326,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
@@ -6361,7 +6385,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
@@ -6429,7 +6453,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
@@ -6515,7 +6539,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
@@ -6611,7 +6635,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
@@ -6679,7 +6703,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -6739,7 +6763,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             /** @description `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
@@ -6799,7 +6823,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_RATE_NOT_FOUND`: There is no such price. */
             404: {
                 headers: {
@@ -6865,7 +6889,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_RATE_NOT_FOUND`: There is no such price. */
             404: {
                 headers: {
@@ -6924,9 +6948,9 @@ export interface operations {
                     "application/json": components["schemas"]["BillingRate"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_RATE_NOT_FOUND`: There is no such price. */
             404: {
                 headers: {
@@ -6937,7 +6961,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -7007,7 +7034,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -7066,7 +7093,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `BILLING_NOT_FOUND`: There is no such ledger row. */
             404: {
                 headers: {
@@ -7171,7 +7198,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `AGENT_NOT_FOUND`: There is no such agent. `FLOW_NOT_FOUND`: There is no such flow. `GROUPCALL_NOT_FOUND`: There is no such group call. */
             404: {
                 headers: {
@@ -7457,7 +7484,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -7544,9 +7571,9 @@ export interface operations {
                     "application/json": components["schemas"]["Call"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -7557,7 +7584,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -7645,7 +7675,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -7756,7 +7786,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -7847,9 +7877,9 @@ export interface operations {
                     "application/json": components["schemas"]["Call"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -7860,6 +7890,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
@@ -7870,6 +7901,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -7946,9 +7979,9 @@ export interface operations {
                     "application/json": components["schemas"]["Call"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -7959,6 +7992,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
@@ -7969,6 +8003,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -8056,7 +8092,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -8158,9 +8194,9 @@ export interface operations {
                     "application/json": components["schemas"]["Call"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -8171,6 +8207,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
@@ -8181,6 +8218,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -8270,7 +8309,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -8382,7 +8421,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -8482,9 +8521,9 @@ export interface operations {
                     "application/json": components["schemas"]["Call"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -8495,6 +8534,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
@@ -8505,6 +8545,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -8602,7 +8644,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -8679,7 +8721,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -8752,7 +8794,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
             409: {
@@ -8832,7 +8874,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["ConflictOrIdempotencyInProgressOrIdempotencyKeyReused"];
             413: components["responses"]["PayloadTooLarge"];
@@ -8900,7 +8942,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -8978,7 +9020,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
@@ -9047,7 +9089,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
@@ -9137,7 +9179,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
@@ -9214,9 +9256,9 @@ export interface operations {
                     "application/json": components["schemas"]["Customer"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
@@ -9227,6 +9269,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
             409: {
                 headers: {
@@ -9237,6 +9280,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -9295,7 +9340,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
@@ -9370,7 +9415,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -9431,7 +9476,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
@@ -9501,7 +9546,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `EXTENSION_NOT_FOUND`: There is no such extension. */
             404: {
                 headers: {
@@ -9577,7 +9622,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `EXTENSION_NOT_FOUND`: There is no such extension. */
             404: {
                 headers: {
@@ -9638,9 +9683,9 @@ export interface operations {
                     "application/json": components["schemas"]["Extension"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `EXTENSION_NOT_FOUND`: There is no such extension. */
             404: {
                 headers: {
@@ -9651,7 +9696,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -9724,7 +9772,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -9823,7 +9871,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has as many flows as it may have. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
@@ -9902,7 +9950,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
@@ -9996,7 +10044,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
@@ -10074,9 +10122,9 @@ export interface operations {
                     "application/json": components["schemas"]["Flow"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
@@ -10087,7 +10135,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -10160,7 +10211,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -10235,7 +10286,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `GROUPCALL_NOT_FOUND`: There is no such group call. */
             404: {
                 headers: {
@@ -10308,9 +10359,9 @@ export interface operations {
                     "application/json": components["schemas"]["Groupcall"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `GROUPCALL_NOT_FOUND`: There is no such group call. */
             404: {
                 headers: {
@@ -10321,7 +10372,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -10379,7 +10433,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. */
+            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -10456,7 +10510,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. */
+            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -10545,7 +10599,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. */
+            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -10617,7 +10671,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
@@ -10699,7 +10753,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
@@ -10772,7 +10826,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `NUMBER_NOT_FOUND`: There is no such number. */
             404: {
                 headers: {
@@ -10841,7 +10895,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `FLOW_NOT_FOUND`: There is no such flow. `NUMBER_NOT_FOUND`: There is no such number. */
             404: {
                 headers: {
@@ -10903,9 +10957,9 @@ export interface operations {
                     "application/json": components["schemas"]["Number"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `NUMBER_NOT_FOUND`: There is no such number. */
             404: {
                 headers: {
@@ -10916,7 +10970,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -10984,7 +11041,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -11069,7 +11126,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["ConflictOrIdempotencyInProgressOrIdempotencyKeyReused"];
             413: components["responses"]["PayloadTooLarge"];
@@ -11134,7 +11191,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
@@ -11223,7 +11280,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
@@ -11296,9 +11353,9 @@ export interface operations {
                     "application/json": components["schemas"]["Provider"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
@@ -11309,6 +11366,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
             409: {
                 headers: {
@@ -11319,6 +11377,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -11384,7 +11444,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
@@ -11449,7 +11509,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `RECORDING_NOT_FOUND`: There is no such recording. */
             404: {
                 headers: {
@@ -11512,9 +11572,9 @@ export interface operations {
                     "application/json": components["schemas"]["Recording"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `RECORDING_NOT_FOUND`: There is no such recording. */
             404: {
                 headers: {
@@ -11525,7 +11585,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -11569,7 +11632,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `RECORDING_NOT_FOUND`: There is no such recording. */
             404: {
                 headers: {
@@ -11646,7 +11709,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
@@ -11717,7 +11780,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
@@ -11788,7 +11851,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ROUTE_NOT_FOUND`: There is no such route. */
             404: {
                 headers: {
@@ -11855,7 +11918,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. `ROUTE_NOT_FOUND`: There is no such route. */
             404: {
                 headers: {
@@ -11924,9 +11987,9 @@ export interface operations {
                     "application/json": components["schemas"]["Route"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `ROUTE_NOT_FOUND`: There is no such route. */
             404: {
                 headers: {
@@ -11937,7 +12000,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -11997,7 +12063,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -12049,7 +12115,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `STORAGE_FILE_NOT_FOUND`: There is no such file. */
             404: {
                 headers: {
@@ -12109,9 +12175,9 @@ export interface operations {
                     "application/json": components["schemas"]["StorageFile"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `STORAGE_FILE_NOT_FOUND`: There is no such file. */
             404: {
                 headers: {
@@ -12122,7 +12188,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -12237,7 +12306,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `STORAGE_FILE_NOT_FOUND`: There is no such file. */
             404: {
                 headers: {
@@ -12328,7 +12397,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -12413,7 +12482,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. */
             404: {
                 headers: {
@@ -12480,9 +12549,9 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookDelivery"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. */
             404: {
                 headers: {
@@ -12493,6 +12562,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. */
             409: {
                 headers: {
@@ -12503,6 +12573,8 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -12576,7 +12648,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -12668,7 +12740,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
             /** @description `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has as many endpoints as it may have. */
             409: {
@@ -12748,7 +12820,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -12846,7 +12918,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -12925,9 +12997,9 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -12938,7 +13010,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -13018,7 +13093,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -13089,9 +13164,9 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookDelivery"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -13102,7 +13177,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["ConflictOrIdempotencyInProgressOrIdempotencyKeyReused"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

@@ -257,7 +257,10 @@ const roles: Record<string, () => Promise<void>> = {
   },
 }
 
+// A bench that was cut off leaves nothing running.
+process.on('disconnect', () => process.exit(1))
 process.on('message', async message => {
+  if (message === 'cpu') return tell(process.cpuUsage())
   if (message !== 'stop') return
   for (const end of stop) await end()
   process.exit(0)

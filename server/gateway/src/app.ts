@@ -43,7 +43,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Env> {
     const probe = probes[c.req.path]
     if (probe && reading) return answerProbe(probe, responder, headers)
     const file = files.get(c.req.path)
-    if (file && reading) return sendFile(file, headers, incoming.headers['if-none-match'])
+    if (file && reading) return sendFile(file, headers, incoming.headers)
     const methods = probe || file ? ['GET', 'HEAD', 'OPTIONS'] : known(c.req.path)
     if (methods.length > 0 && c.req.method === 'OPTIONS') return responder.options(methods, headers)
     const error = methods.length > 0 ? fail.methodNotAllowed(methods.join(', ')) : fail.pathNotFound()
@@ -76,7 +76,13 @@ async function serve(c: Context<Env>, route: Route, { stages, responder, proxies
   try {
     const answer = await process(exchange, stages)
     if (answer instanceof Response) response = answer
-    else response = responder.json(answer.body, answer.status, Object.assign(headers, exchange.headers))
+    else
+      response = await responder.text(
+        answer.body,
+        answer.status,
+        Object.assign(headers, exchange.headers),
+        exchange.header('accept-encoding'),
+      )
     status = answer.status
   } catch (thrown) {
     const error = asAnswer(thrown)

@@ -24,6 +24,7 @@ export function toRoute(row: Row): Route {
     override: row.override,
     timeout_ms: row.timeout_ms,
     refs: row.refs,
+    errors: new Set(row.errors),
     // The operation that reads one row of a resource answers with the row, and every row names its customer.
     ownerInAnswer: Object.hasOwn(resources, resource) && resources[resource]?.read === row.id,
     resource,

@@ -134,6 +134,7 @@ export class CredentialStore {
       customer_id: accesskey.customer_id,
       home_customer_id: accesskey.customer_id,
       agent_id: null,
+      maker_id: accesskey.agent_id,
       actor: { type: 'accesskey', id: accesskey.id },
       grants: accesskey.scopes,
       permissions: this.#options.expand(accesskey.scopes),

@@ -68,6 +68,24 @@ export const fail = {
   internal: () => new AppError('INTERNAL', 'INTERNAL', { message: 'Something went wrong on our side.' }),
 }
 
+/** What any operation may answer, whoever says so: the contract adds these to each (`contracts/codegen/reasons.ts`). */
+export const generalReasons: ReadonlySet<string> = new Set([
+  'INVALID_ARGUMENT',
+  'MALFORMED_JSON',
+  'UNAUTHENTICATED',
+  'TOKEN_EXPIRED',
+  'PERMISSION_DENIED',
+  'CUSTOMER_FROZEN',
+  'REQUEST_TIMEOUT',
+  'CONFLICT',
+  'PAYLOAD_TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'RATE_LIMITED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+])
+
 export const httpCode = (error: AppError): number => (error instanceof HttpError ? error.http : httpStatus[error.status])
 
 /**

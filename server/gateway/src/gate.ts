@@ -1,4 +1,4 @@
-import { AppError, type Caller, type LimitResult, type Limits, type RedisCache } from '@voipbin/kernel'
+import { AppError, type Caller, type LimitClass, type LimitResult, type Limits, metrics, type RedisCache, session_s } from '@voipbin/kernel'
 import { type Credential, readCredential } from './credentials.ts'
 import { type CredentialStore, gatewayCaller } from './credentials-store.ts'
 import { fail } from './errors.ts'
@@ -50,11 +50,11 @@ export class Gate {
     exchange.identity = identity
     const state = await this.#options.store.customer(identity.home_customer_id, caller)
     const admission = await this.#draw(identity, { name: route.rate, per_minute: state.rate_limits[route.rate] }, caller)
+    showLimit(exchange, admission)
     if (state.status !== 'active') throw fail.frozen()
     if (route.permission !== 'authenticated' && !identity.permissions.has(route.permission)) throw fail.permissionDenied(route.permission)
     if (route.owner === 'platform' && !isSuperAdmin(identity.grants)) throw fail.permissionDenied('project_super_admin')
-    showLimit(exchange, admission)
-    if (!admission.allowed) throw fail.rateLimited(admission.retry_after_s)
+    if (!admission.allowed) throw limited(admission)
     const named = exchange.header('x-voipbin-customer-id')
     if (named !== undefined && named !== identity.customer_id) exchange.identity = await this.#actFor(exchange, identity, named)
   }
@@ -78,10 +78,10 @@ export class Gate {
   /** Draws from the login bucket of an address and a user name. */
   async admitLogin(exchange: Exchange, username: string, per_minute: number): Promise<void> {
     const who = `${exchange.address}:${username.toLowerCase()}`
-    const admission = await this.#options.limits.check({ subject: who, classes: [{ name: 'login', per_minute }] })
+    const admission = await this.#options.limits.check({ subject: who, class: { name: 'login', per_minute } })
     showLimit(exchange, admission)
     if (admission.allowed) return
-    const error = fail.rateLimited(admission.retry_after_s)
+    const error = limited(admission)
     this.#remember(exchange, error)
     throw error
   }
@@ -115,23 +115,22 @@ export class Gate {
   }
 
   /** Takes from the customer's bucket and, for a token, makes sure its session lives: one round trip when Redis knows the session. */
-  async #draw(identity: Identity, limit: { name: string; per_minute: number }, caller: Caller): Promise<LimitResult<object>> {
+  async #draw(identity: Identity, limit: LimitClass, caller: Caller): Promise<LimitResult> {
     const { limits, cache, store } = this.#options
-    const query = { subject: identity.home_customer_id, classes: [limit] }
+    const query = { subject: identity.home_customer_id, class: limit }
     if (identity.kind === 'accesskey') return limits.check(query)
-    const session = { ...query, session: identity.hash }
-    const first = await limits.check<{ customer_id: string }>(session)
+    const first = await limits.check({ ...query, session: identity.hash })
     if (first.away) {
       await store.session(identity.hash, gatewayCallerOf(caller), 'remembered')
       return first
     }
-    if (first.session === undefined) {
+    if (!first.known) {
       await store.session(identity.hash, gatewayCallerOf(caller), 'fresh')
-      await cache.fill(`session:${identity.hash}`, { customer_id: identity.home_customer_id, exp: identity.expires / 1_000 }, session_s)
+      await cache.fill(`session:${identity.hash}`, { exp: identity.expires / 1_000 }, session_s)
       return limits.check(query)
     }
     // Notes the activity in the session's row; nobody waits for it.
-    if (first.idle) store.session(identity.hash, gatewayCallerOf(caller), 'fresh').catch(() => undefined)
+    if (first.note) store.session(identity.hash, gatewayCallerOf(caller), 'fresh').catch(() => undefined)
     return first
   }
 
@@ -139,7 +138,9 @@ export class Gate {
     if (!isSuperAdmin(identity.grants)) throw fail.permissionDenied('project_super_admin')
     if (!/^[0-9a-f-]{36}$/.test(customer_id))
       throw fail.invalid('The customer id is not valid.', { field: '/X-VoIPBIN-Customer-ID', rule: 'format', expected: 'uuid' })
-    if (!(await this.#options.customerExists(exchange, customer_id))) throw fail.notFound('customer')
+    // Not CUSTOMER_NOT_FOUND: few operations declare it, and only an administrator of the platform comes here.
+    if (!(await this.#options.customerExists(exchange, customer_id)))
+      throw fail.invalid('There is no such customer.', { field: '/X-VoIPBIN-Customer-ID', rule: 'exists', expected: 'id of a customer' })
     this.#options.actsFor(exchange, customer_id)
     return { ...identity, customer_id }
   }
@@ -167,11 +168,14 @@ const actions: Partial<Record<AppError['status'], Refusal['action']>> = {
   RESOURCE_EXHAUSTED: 'rate_limited',
 }
 
-/** How long a session stays in Redis without being used, in seconds. */
-const session_s = 3_600
 const gatewayCallerOf = (caller: Caller): Caller => gatewayCaller(caller.request_id, caller.deadline)
 
-function showLimit({ headers }: Exchange, { limit, remaining, reset_s }: LimitResult<object>): void {
+function limited({ class: name, retry_after_s }: LimitResult): AppError {
+  metrics.rateLimited.inc({ class: name })
+  return fail.rateLimited(retry_after_s)
+}
+
+function showLimit({ headers }: Exchange, { limit, remaining, reset_s }: LimitResult): void {
   headers['ratelimit-limit'] = String(limit)
   headers['ratelimit-remaining'] = String(remaining)
   headers['ratelimit-reset'] = String(reset_s)

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { type AppError, uuid7 } from '@voipbin/kernel'
@@ -41,12 +41,19 @@ export function createHttpServer({ listener, onUpgrade, tls, headers_ms = 10_000
       )
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const current = (socket as { _httpMessage?: ServerResponse })._httpMessage
     // Reset by the client, or an answer is already on its way: nothing more to say.
-    const answering = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage?.headersSent === true
-    if (error.code === 'ECONNRESET' || !socket.writable || answering) socket.destroy()
+    if (error.code === 'ECONNRESET' || !socket.writable || current?.headersSent === true) socket.destroy()
+    // Nonsense behind a whole request: the request gets its own answer, which must not be taken for a refusal of what it did.
+    else if (current?.req.complete) lastAnswer(current, socket)
     else rawAnswer(socket, protocolError(error.code))
   })
   return server
+}
+
+function lastAnswer(response: ServerResponse, socket: Duplex): void {
+  response.shouldKeepAlive = false
+  response.once('finish', () => socket.end())
 }
 
 function protocolError(code: string | undefined): AppError {

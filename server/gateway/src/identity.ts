@@ -7,6 +7,8 @@ export interface Identity {
   /** The customer the credential belongs to. */
   readonly home_customer_id: string
   readonly agent_id: string | null
+  /** The agent that made the access key, if one did. It lends the key nothing but its profile (`/me`). */
+  readonly maker_id?: string | null
   readonly actor: Actor
   /** Roles and single permissions as granted. */
   readonly grants: readonly string[]

@@ -20,15 +20,28 @@ function openapi(public_urls: readonly string[]): string {
   return JSON.stringify(document)
 }
 
+/** Pages run their own scripts only. The softphone connects to the SIP edge and to whatever server it is told, so connections are open. */
+const csp = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data: blob:",
+  "media-src 'self' data: blob:",
+  "connect-src 'self' ws: wss: http: https:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
 /** Everything the gateway serves that is the same for everybody: exact path -> file. */
 export function pages({ public_urls, softphone_dir, softphone_config }: PageOptions): Map<string, StaticFile> {
   const files = new Map<string, StaticFile>([
-    ['/', staticFile(home(softphone_dir !== undefined), 'text/html; charset=utf-8')],
+    ['/', staticFile(home(softphone_dir !== undefined), 'text/html; charset=utf-8', { csp })],
     ['/openapi.json', staticFile(openapi(public_urls), 'application/json')],
     ['/asyncapi.json', staticFile(generated('asyncapi.json'), 'application/json')],
   ])
   if (softphone_dir === undefined) return files
-  for (const [path, file] of readFolder(softphone_dir)) files.set(`/softphone/${path}`, file)
+  for (const [path, file] of readFolder(softphone_dir)) files.set(`/softphone/${path}`, path.endsWith('.html') ? { ...file, csp } : file)
   const index = files.get('/softphone/index.html')
   if (index) files.set('/softphone/', index).set('/softphone', index)
   files.set('/softphone/config.json', staticFile(softphone_config, 'application/json'))

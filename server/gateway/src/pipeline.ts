@@ -1,8 +1,8 @@
 import type { Logger } from '@voipbin/kernel'
-import { AppError } from '@voipbin/kernel'
+import { AppError, isAppError, metrics } from '@voipbin/kernel'
 import { hasBody, readJson } from './body.ts'
 import { credentialParameters } from './credentials.ts'
-import { errorBody, fail, httpCode } from './errors.ts'
+import { errorBody, fail, generalReasons, httpCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import type { Gate } from './gate.ts'
 import { type Answer, type IdempotencyStore, readIdempotencyKey } from './idempotency.ts'
@@ -91,7 +91,7 @@ async function settle(work: () => Promise<Answer>, exchange: Exchange): Promise<
 async function perform(exchange: Exchange, input: Input, stages: Stages, message_id: string | undefined): Promise<Answer | Response> {
   const override = stages.overrides[exchange.route.operation]
   if (override) {
-    const output = await override(exchange, input)
+    const output = await declaredOnly(exchange, stages, () => override(exchange, input))
     return output instanceof Response ? output : { status: exchange.route.status, body: JSON.stringify(exchange.route.project(output)) }
   }
   await checkReferences(exchange, input, stages)
@@ -110,9 +110,23 @@ async function checkReferences(exchange: Exchange, input: Input, stages: Stages)
 
 async function call(exchange: Exchange, input: Input, stages: Stages, message_id: string | undefined): Promise<Answer> {
   const { route, caller } = exchange
-  const output = await stages.rpc.call(caller, route.rpc, input, message_id === undefined ? undefined : { message_id })
+  const output = await declaredOnly(exchange, stages, () =>
+    stages.rpc.call(caller, route.rpc, input, message_id === undefined ? undefined : { message_id }),
+  )
   if (route.owner === 'customer') checkOwner(output, caller.customer_id, exchange, stages)
   return { status: route.status, body: JSON.stringify(route.project(output)) }
+}
+
+/** Callers branch on reasons, so one that the contract does not declare must not reach them: it is our fault, and an alert. */
+async function declaredOnly<T>({ route, request_id }: Exchange, { log }: Stages, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isAppError(error) || route.errors.has(error.reason) || generalReasons.has(error.reason)) throw error
+    metrics.undeclaredErrors.inc({ operation: route.operation })
+    log.error('service answered a reason the contract does not declare', { operation: route.operation, request_id, reason: error.reason })
+    throw fail.internal()
+  }
 }
 
 /** A row of somebody else must never go out, whatever the service did: alone it is a missing one, in a list it is left out. */

@@ -1,5 +1,23 @@
+import { promisify } from 'node:util'
+import { gzip as zlibGzip } from 'node:zlib'
 import type { AppError } from '@voipbin/kernel'
 import { asAnswer, errorBody, errorHeaders, type HeaderMap, httpCode } from './errors.ts'
+
+const gzip = promisify(zlibGzip)
+/** Below this length, in characters, compressing costs more than it saves. */
+const compress_from = 4_096
+
+/** Whether `Accept-Encoding` (RFC 9110, 12.5.3) allows gzip. */
+export function takesGzip(accepted: string | undefined): boolean {
+  if (accepted === undefined) return false
+  const weights = new Map(
+    accepted.split(',').map(part => {
+      const [coding = '', weight = 'q=1'] = part.split(';').map(word => word.trim().toLowerCase())
+      return [coding, Number(weight.replace(/^q=/, ''))]
+    }),
+  )
+  return (weights.get('gzip') ?? weights.get('x-gzip') ?? weights.get('*') ?? 0) > 0
+}
 
 export interface HeaderOptions {
   /** Origins that browsers may call from; `*` for all. Credentials travel in headers, never in cookies, so `*` gives nothing away. */
@@ -39,7 +57,18 @@ export class Responder {
     return headers
   }
 
-  /** Sends JSON text. Answers of the API are nobody's to store. */
+  /** Sends JSON text, compressed when it is long and the client takes that. */
+  async text(body: string, status: number, headers: HeaderMap, accepted: string | undefined): Promise<Response> {
+    if (body.length < compress_from) return this.json(body, status, headers)
+    headers.vary = headers.vary === undefined ? 'Accept-Encoding' : `${headers.vary}, Accept-Encoding`
+    if (!takesGzip(accepted)) return this.json(body, status, headers)
+    headers['content-type'] = 'application/json'
+    headers['cache-control'] ??= 'no-store'
+    headers['content-encoding'] = 'gzip'
+    return new Response(new Uint8Array(await gzip(body, { level: 4 })), { status, headers })
+  }
+
+  /** Sends JSON text as it is. Answers of the API are nobody's to store. */
   json(body: string, status: number, headers: HeaderMap): Response {
     headers['content-type'] = 'application/json'
     headers['cache-control'] ??= 'no-store'

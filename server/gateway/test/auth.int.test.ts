@@ -162,7 +162,7 @@ describe('permissions', () => {
     expect(answer.body.customer_id).toBe(tenant.customer_id)
     expect((await whoami({ ...key(fixture.tenant()), ...named })).status).toBe(403)
     const unknown = await whoami({ ...key(admin), 'x-voipbin-customer-id': '01980000-0000-7000-8000-000000000001' })
-    expect(unknown.body.error.reason).toBe('CUSTOMER_NOT_FOUND')
+    expect([unknown.status, unknown.body.error.details[0].field]).toEqual([400, '/X-VoIPBIN-Customer-ID'])
     const rows = await until(async () => {
       const all = await fixture.database.db.select().from(audits)
       const found = all.filter(row => row.customer_id === tenant.customer_id && row.action === 'act_for')

@@ -138,6 +138,7 @@ function operations(state: FixtureState): Record<string, Record<string, Operatio
         input: z.object({ id, name: z.string().optional(), part_id: z.string().optional() }),
         handler: async (ctx, input: { id: string; name?: string }) => {
           ran('updateWidget')
+          if (input.name === 'undeclared') throw ctx.error('WIDGET_LIMIT_REACHED' as never)
           await ctx.tx(async tx => {
             await tx.db
               .update(widgets)

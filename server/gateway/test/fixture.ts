@@ -37,7 +37,7 @@ const base = {
   idempotent: false,
   override: false,
   timeout_ms: 30_000,
-  errors: [],
+  errors: ['WIDGET_NOT_FOUND'],
   secrets: { request: [], response: [] },
   rate_limit: 'api',
   owner: 'customer',
@@ -53,7 +53,14 @@ function rows(): Row[] {
     ({ ...base, rpc: row.id, request: { body_required: false }, project: (output: unknown) => output, ...row }) as Row
   const params = z.strictObject({ id: uuid })
   const body = z.strictObject({ name: z.string().min(1).max(20), part_id: uuid.optional(), permissions: z.array(z.string()).optional() })
-  const auth = { owner: 'self', override: true, rpc: null, resource: null, service: 'auth' } as const
+  const auth = {
+    owner: 'self',
+    override: true,
+    rpc: null,
+    resource: null,
+    service: 'auth',
+    errors: ['LOGIN_FAILED', 'AGENT_REQUIRED'],
+  } as const
   return [
     make({
       id: 'listWidgets',
@@ -86,6 +93,7 @@ function rows(): Row[] {
       status: 201,
       idempotent: true,
       rate_limit: 'call_create',
+      errors: ['WIDGET_NOT_FOUND', 'WIDGET_LIMIT_REACHED'],
       request: { body, body_required: true },
       refs: [part],
       project: projectWidget,

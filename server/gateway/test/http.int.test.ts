@@ -1,41 +1,16 @@
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { type IncomingMessage, request } from 'node:http'
+import { gunzipSync } from 'node:zlib'
+import { metricsText, silentLogger } from '@voipbin/kernel'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bearer, Fixture, key, type Tenant } from './fixture.ts'
 
 let fixture: Fixture
 let tenant: Tenant
 beforeAll(async () => {
-  fixture = await Fixture.open({ timeouts: { headers_ms: 400, request_ms: 1_500 } })
+  fixture = await Fixture.open()
   tenant = fixture.tenant()
 })
 afterAll(() => fixture.close())
-
-/** Everything a raw connection answers until it closes or `enough` says so. */
-async function raw(send: (socket: Socket) => void, enough = (_text: string) => false): Promise<{ text: string; closed: boolean }> {
-  const socket = connect(Number(fixture.gateways[0]?.port), '127.0.0.1')
-  await once(socket, 'connect')
-  let text = ''
-  let closed = false
-  const done = Promise.withResolvers<void>()
-  socket.on('data', chunk => {
-    text += String(chunk)
-    if (enough(text)) done.resolve()
-  })
-  socket.on('error', () => done.resolve())
-  socket.on('close', () => {
-    closed = true
-    done.resolve()
-  })
-  send(socket)
-  await done.promise
-  socket.destroy()
-  return { text, closed }
-}
-const statusOf = (text: string): number => Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1])
-const bodyOf = (text: string) => JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4)) as { error: Record<string, unknown> }
-const post = (length: string): string =>
-  `POST /v1.0/widgets HTTP/1.1\r\nHost: x\r\nAuthorization: AccessKey ${tenant.accesskey}\r\nContent-Type: application/json\r\n${length}\r\n\r\n`
 
 interface Case {
   what: string
@@ -235,55 +210,53 @@ describe('headers', () => {
   })
 })
 
-describe('slow, long and broken senders', () => {
-  test('headers that do not end are cut off with 408', async () => {
-    const { text, closed } = await raw(socket => socket.write('GET /v1.0/widgets HTTP/1.1\r\nHost: x\r\nX-A: 1'))
-    expect([statusOf(text), closed, bodyOf(text).error.reason]).toEqual([408, true, 'REQUEST_TIMEOUT'])
-  })
-  test('a body that does not come is cut off with 408', async () => {
-    const { text, closed } = await raw(socket => socket.write(`${post('Content-Length: 100')}{"name":`))
-    expect([statusOf(text), closed, bodyOf(text).error.reason]).toEqual([408, true, 'REQUEST_TIMEOUT'])
-  })
-  test('a body announced as too long is refused before it comes', async () => {
-    const { text, closed } = await raw(socket => socket.write(post('Content-Length: 1048577')))
-    expect([statusOf(text), closed, bodyOf(text).error.reason]).toEqual([413, true, 'PAYLOAD_TOO_LARGE'])
-  })
-  test('a chunked body is refused when it passes 1 MB, while it is still being sent', async () => {
-    const chunk = `${(65_536).toString(16)}\r\n${'x'.repeat(65_536)}\r\n`
-    let sent = 0
-    const { text, closed } = await raw(socket => {
-      socket.write(post('Transfer-Encoding: chunked'))
-      const more = (): void => {
-        while (!socket.destroyed && sent < 1_000 && socket.write(chunk)) sent++
-        if (!socket.destroyed && sent < 1_000) socket.once('drain', more)
-      }
-      more()
+describe('a reason the contract does not declare', () => {
+  test('is answered INTERNAL, counted as an alert and logged; the declared ones come through', async () => {
+    const errors: unknown[] = []
+    const log = { ...silentLogger, error: (msg: string, fields?: object) => void errors.push({ msg, ...fields }) }
+    const { port } = await fixture.addGateway({ log })
+    const gateway = fixture.gateways.findIndex(one => one.port === port)
+    const made = await fixture.request('POST', '/v1.0/widgets', { body: { name: 'a' }, headers: key(tenant), gateway })
+    const declared = await fixture.request('POST', '/v1.0/widgets', { body: { name: 'refuse' }, headers: key(tenant), gateway })
+    expect([declared.status, declared.body.error.reason]).toEqual([409, 'WIDGET_LIMIT_REACHED'])
+    const counted = async (): Promise<number> =>
+      Number(/voipbin_undeclared_errors_total\{operation="updateWidget"\} (\d+)/.exec(await metricsText())?.[1] ?? 0)
+    const before = await counted()
+    const answer = await fixture.request('PUT', `/v1.0/widgets/${made.body.id}`, {
+      body: { name: 'undeclared' },
+      headers: key(tenant),
+      gateway,
     })
-    expect([statusOf(text), closed]).toEqual([413, true])
-    expect(sent).toBeLessThan(1_000)
-  })
-  test.each([
-    { what: 'no HTTP', send: 'hello\r\n\r\n' },
-    { what: 'no host', send: 'GET / HTTP/1.1\r\n\r\n' },
-    { what: 'a bad host', send: 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n' },
-    { what: 'two lengths', send: 'POST /v1.0/widgets HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n' },
-    { what: 'headers of 20 kB', send: `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${'x'.repeat(20_000)}\r\n\r\n` },
-    { what: 'another expectation', send: 'POST /v1.0/widgets HTTP/1.1\r\nHost: x\r\nExpect: magic\r\nContent-Length: 1\r\n\r\n' },
-  ])('$what is answered 400 in the same form', async ({ send }) => {
-    const { text } = await raw(
-      socket => socket.write(send),
-      text => /"details":\[.*\]\}\}/.test(text),
+    expect([answer.status, answer.body.error.reason]).toEqual([500, 'INTERNAL'])
+    expect(answer.text).not.toContain('WIDGET_LIMIT_REACHED')
+    expect(await counted()).toBe(before + 1)
+    expect(errors).toContainEqual(
+      expect.objectContaining({ operation: 'updateWidget', reason: 'WIDGET_LIMIT_REACHED', request_id: answer.body.error.request_id }),
     )
-    expect(statusOf(text)).toBe(400)
-    expect(bodyOf(text).error).toMatchObject({ status: 'INVALID_ARGUMENT', reason: 'INVALID_ARGUMENT' })
   })
-  test('a connection goes on after a refusal whose body was read', async () => {
-    const bad = 'POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}'
-    const { text } = await raw(
-      socket => socket.write(bad + bad),
-      all => all.split('HTTP/1.1 400').length === 3,
-    )
-    expect(text.split('HTTP/1.1 400')).toHaveLength(3)
+})
+
+describe('long answers', () => {
+  const get = (headers: Record<string, string>): Promise<IncomingMessage> =>
+    new Promise((resolve, reject) => request(fixture.url('/openapi.json'), { headers }, resolve).on('error', reject).end())
+  const bytes = async (answer: IncomingMessage): Promise<Buffer> => Buffer.concat(await answer.toArray())
+  test.each(['gzip', 'br, gzip;q=0.5', '*'])('a page is compressed for Accept-Encoding: %s', async accept => {
+    const answer = await get({ 'accept-encoding': accept })
+    expect([answer.headers['content-encoding'], answer.headers.vary]).toEqual(['gzip', 'Accept-Encoding'])
+    expect(JSON.parse(gunzipSync(await bytes(answer)).toString()).openapi).toMatch(/^3\.1/)
+  })
+  test.each(['identity', 'br', 'gzip;q=0'])('and left as it is for %s', async accept => {
+    const answer = await get({ 'accept-encoding': accept })
+    expect([answer.headers['content-encoding'], answer.headers.vary]).toEqual([undefined, 'Accept-Encoding'])
+    expect(JSON.parse((await bytes(answer)).toString()).openapi).toMatch(/^3\.1/)
+  })
+  test('so is a long list, and a short answer is not', async () => {
+    const owner = fixture.tenant()
+    for (let n = 0; n < 25; n++) await fixture.request('POST', '/v1.0/widgets', { body: { name: `w${n}` }, headers: key(owner) })
+    const list = await fixture.request('GET', '/v1.0/widgets', { headers: { ...key(owner), 'accept-encoding': 'gzip' } })
+    expect([list.headers.get('content-encoding'), list.body.result.length]).toEqual(['gzip', 25])
+    const one = await fixture.request('GET', '/v1.0/whoami', { headers: { ...key(owner), 'accept-encoding': 'gzip' } })
+    expect(one.headers.get('content-encoding')).toBeNull()
   })
 })
 

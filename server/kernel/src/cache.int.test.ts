@@ -127,7 +127,7 @@ describe('limits', () => {
   }
 
   test('twice the minute at once, then a sixtieth a second', async () => {
-    const answers = await drain({ subject: testPrefix(), classes: [api] }, 13)
+    const answers = await drain({ subject: testPrefix(), class: api }, 13)
     expect(answers.map(({ allowed }) => allowed)).toEqual([...Array(12).fill(true), false])
     expect(answers[0]).toMatchObject({
       class: 'api',
@@ -136,50 +136,59 @@ describe('limits', () => {
       reset_s: 10,
       retry_after_s: 0,
       away: false,
-      session: undefined,
+      known: true,
     })
     expect(answers[12]).toMatchObject({ remaining: 0, retry_after_s: 10, reset_s: 120 })
   })
   test('refills with time', async () => {
     const subject = testPrefix()
-    const fast = { subject, classes: [{ name: 'api', per_minute: 600 }] }
-    await cache.redis.hset(`limit:api:${subject}`, { t: '0', at: String(Date.now()) })
+    const fast = { subject, class: { name: 'api', per_minute: 600 } }
+    // Full in two minutes, so empty now.
+    await cache.redis.set(`limit:api:${subject}`, String(Date.now() + 120_000))
     expect((await limits.check(fast)).allowed).toBe(false)
     await until(async () => (await limits.check(fast)).allowed, { what: 'a token after 100 ms' })
   })
-  test('two classes: from both or from none', async () => {
+  test('classes have buckets of their own', async () => {
     const subject = testPrefix()
     const create = { name: 'call_create', per_minute: 1 }
-    const answers = await drain({ subject, classes: [api, create] }, 3)
+    const answers = await drain({ subject, class: create }, 3)
     expect(answers.map(({ allowed }) => allowed)).toEqual([true, true, false])
     expect(answers[2]).toMatchObject({ class: 'call_create', limit: 1 })
-    expect((await limits.check({ subject, classes: [api] })).remaining).toBe(9)
+    expect((await limits.check({ subject, class: api })).remaining).toBe(11)
   })
-  test('the session comes along, is kept alive, and its customer pays', async () => {
-    const customer_id = testPrefix()
+  test('a class of rate 0 never opens', async () => {
+    const answer = await limits.check({ subject: testPrefix(), class: { name: 'api', per_minute: 0 } })
+    expect(answer).toMatchObject({ allowed: false, remaining: 0, retry_after_s: 60 })
+  })
+  test('a bucket that is full again leaves nothing behind', async () => {
+    const subject = testPrefix()
+    await limits.check({ subject, class: { name: 'api', per_minute: 60_000 } })
+    await until(async () => (await cache.redis.exists(`limit:api:${subject}`)) === 0, { what: 'the bucket to go' })
+  })
+  test('a session is kept alive up to its end, and its activity is due once a minute', async () => {
+    const subject = testPrefix()
     const exp = Math.floor(Date.now() / 1000) + 1_000
-    await cache.set('session:h1', { customer_id, agent_id: 'a', exp, limits: { api: 2 } }, 5)
-    const answer = await limits.check({ session: 'h1', classes: [api] })
-    expect(answer).toMatchObject({ session: { customer_id, agent_id: 'a' }, idle: true, allowed: true, limit: 2, remaining: 3 })
-    expect((await limits.check({ session: 'h1', classes: [api] })).idle).toBe(false)
+    await cache.set('session:h1', { exp }, 5)
+    const query = { session: 'h1', subject, class: api }
+    expect(await limits.check(query)).toMatchObject({ known: true, note: true, allowed: true, limit: 6, remaining: 11 })
+    expect(await limits.check(query)).toMatchObject({ known: true, note: false, remaining: 10 })
     expect(await cache.redis.ttl('session:h1')).toBeGreaterThan(900)
     expect(await cache.redis.ttl('session:h1')).toBeLessThanOrEqual(1_000)
-    expect(await cache.redis.exists(`limit:api:${customer_id}`)).toBe(1)
+    await cache.redis.del('session:h1:noted')
+    expect((await limits.check(query)).note).toBe(true)
   })
   test('an unknown or invalidated session takes nothing', async () => {
     const subject = testPrefix()
     await cache.set('session:h2', { customer_id: subject }, 60)
     await cache.invalidate('session:h2')
     for (const session of ['h2', 'never']) {
-      expect(await limits.check({ session, subject, classes: [api] })).toMatchObject({ session: undefined, away: false, allowed: true })
+      expect(await limits.check({ session, subject, class: api })).toMatchObject({ known: false, away: false, allowed: true })
     }
     expect(await cache.redis.exists(`limit:api:${subject}`)).toBe(0)
   })
   test('a hundred at once take no more than there are', async () => {
     const subject = testPrefix()
-    const answers = await Promise.all(
-      Array.from({ length: 100 }, () => limits.check({ subject, classes: [{ name: 'api', per_minute: 20 }] })),
-    )
+    const answers = await Promise.all(Array.from({ length: 100 }, () => limits.check({ subject, class: { name: 'api', per_minute: 20 } })))
     expect(answers.filter(({ allowed }) => allowed)).toHaveLength(40)
   })
   test('without Redis a local bucket holds', async () => {
@@ -187,8 +196,8 @@ describe('limits', () => {
     const local = new Limits(far)
     const subject = testPrefix()
     const answers = []
-    for (let n = 0; n < 13; n++) answers.push(await local.check({ session: 'h', subject, classes: [api] }))
+    for (let n = 0; n < 13; n++) answers.push(await local.check({ session: 'h', subject, class: api }))
     expect(answers.filter(({ allowed }) => allowed)).toHaveLength(12)
-    expect(answers[12]).toMatchObject({ away: true, session: undefined, remaining: 0, retry_after_s: 10 })
+    expect(answers[12]).toMatchObject({ away: true, known: false, remaining: 0, retry_after_s: 10 })
   })
 })

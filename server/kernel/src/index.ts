@@ -57,7 +57,7 @@ export type { ErrorTable } from './host.ts'
 export { type HttpClient, type HttpClientOptions, HttpError, type HttpFailure, openHttp } from './http.ts'
 // Ids and secrets
 export { isUuid, operatorCustomerId, uuid7 } from './id.ts'
-export { type LimitClass, type LimitQuery, type LimitResult, Limits } from './limits.ts'
+export { type LimitClass, type LimitQuery, type LimitResult, Limits, session_s } from './limits.ts'
 export { createLogger, type LogOptions, silentLogger } from './log.ts'
 export { generalErrors, makeError } from './make-context.ts'
 export { systemCaller } from './message.ts'

@@ -14,6 +14,11 @@ const histogram = <L extends string>(name: string, help: string, labelNames: rea
 export const metrics = {
   registry,
   httpRequests: counter('voipbin_http_requests_total', 'HTTP requests answered by the gateway', ['operation', 'method', 'status']),
+  undeclaredErrors: counter(
+    'voipbin_undeclared_errors_total',
+    'Refusals by a service with a reason its contract does not declare, answered INTERNAL; each one is an alert',
+    ['operation'],
+  ),
   httpDuration: histogram('voipbin_http_request_duration_seconds', 'Time to answer an HTTP request', ['operation', 'method']),
   /** `side`: client (asked) or server (answered). */
   rpcRequests: counter('voipbin_rpc_requests_total', 'RPC requests', ['service', 'operation', 'side', 'outcome']),

@@ -1,4 +1,4 @@
-import { uuid7 } from '@voipbin/kernel'
+import { AppError, uuid7 } from '@voipbin/kernel'
 import type { CredentialStore, CustomerState } from '../credentials-store.ts'
 import { gatewayCaller } from '../credentials-store.ts'
 import { fail, of } from '../errors.ts'
@@ -42,6 +42,23 @@ function tokenOf(exchange: Exchange): Identity & { agent_id: string } {
   const identity = exchange.identity
   if (identity?.kind !== 'token' || identity.agent_id === null) throw of('AGENT_REQUIRED')
   return { ...identity, agent_id: identity.agent_id }
+}
+
+/** Agent or session went away since the request came in: the credentials stand for nobody any more. */
+async function alive<T>(exchange: Exchange, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked
+  } catch (error) {
+    if (!(error instanceof AppError) || !['AGENT_NOT_FOUND', 'SESSION_NOT_FOUND'].includes(error.reason)) throw error
+    throw exchange.identity?.kind === 'token' ? fail.tokenExpired() : of('AGENT_REQUIRED')
+  }
+}
+
+/** Whose profile `/me` is. Clients that only have an access key ask it to see whether the key works: it shows the agent that made the key. */
+function ownAgentOf(exchange: Exchange): string {
+  const { identity } = exchange
+  if (identity?.kind === 'accesskey' && identity.maker_id && identity.permissions.has('agent_read')) return identity.maker_id
+  return tokenOf(exchange).agent_id
 }
 
 /** `/auth/*` and `/me`: the gateway makes the tokens, the agent service knows passwords and sessions. */
@@ -88,7 +105,7 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
 
   const logout: Override = async exchange => {
     const { hash, agent_id } = tokenOf(exchange)
-    const session = (await rpc.call(exchange.caller, 'deleteSession', { token_hash: hash })) as Session
+    const session = (await alive(exchange, rpc.call(exchange.caller, 'deleteSession', { token_hash: hash }))) as Session
     await revoke(hash)
     return { agent_id, tm_logout: session.tm_delete ?? microseconds(Date.now()) }
   }
@@ -96,7 +113,7 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
   const refresh: Override = async exchange => {
     const identity = tokenOf(exchange)
     const { caller } = exchange
-    const agent = (await rpc.call(caller, 'getAgent', { id: identity.agent_id })) as Agent
+    const agent = (await alive(exchange, rpc.call(caller, 'getAgent', { id: identity.agent_id }))) as Agent
     const jti = uuid7()
     const { token, claims } = await tokens.sign(
       { customer_id: agent.customer_id, agent_id: agent.id, permissions: agent.permissions, jti },
@@ -104,7 +121,7 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
     )
     const tm_expire = microseconds(claims.exp * 1_000)
     const input = { token_hash: identity.hash, new_token_hash: credentialHash(token), new_jti: jti, tm_expire, ...origin(exchange) }
-    await rpc.call(caller, 'refreshSession', input)
+    await alive(exchange, rpc.call(caller, 'refreshSession', input))
     await revoke(identity.hash)
     return {
       username: agent.username,
@@ -116,7 +133,8 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
     }
   }
 
-  const me: Override = async exchange => (await rpc.call(exchange.caller, 'getAgent', { id: tokenOf(exchange).agent_id })) as object
+  const me: Override = async exchange =>
+    (await alive(exchange, rpc.call(exchange.caller, 'getAgent', { id: ownAgentOf(exchange) }))) as object
 
   return { login, logout, refresh, getMe: me, getMeUnversioned: me }
 }
