@@ -31,13 +31,16 @@ interface RawOperation {
   operationId: string
   parameters?: (Parameter | { $ref: string })[]
   requestBody?: { required?: boolean; content: { 'application/json': { schema: Schema; example?: unknown } } }
-  responses: Record<string, unknown>
+  responses: Record<string, Response | { $ref: string }>
   'x-permission': string
   'x-owner': string
 }
+interface Response {
+  content?: { 'application/json'?: { schema?: Schema; examples?: Record<string, unknown> } }
+}
 export interface Document {
   paths: Record<string, Record<string, RawOperation>>
-  components: { schemas: Record<string, Schema>; parameters: Record<string, Parameter> }
+  components: { schemas: Record<string, Schema>; parameters: Record<string, Parameter>; responses: Record<string, Response> }
 }
 
 export interface Operation {
@@ -48,6 +51,12 @@ export interface Operation {
   owner: string
   parameters: Parameter[]
   body: { schema: Schema; required: boolean; example: unknown } | undefined
+  /** Takes an `Idempotency-Key`. */
+  idempotent: boolean
+  /** HTTP code of success. */
+  success: number
+  /** Every reason it may be refused with: the names of the examples of its error responses. */
+  reasons: ReadonlySet<string>
 }
 
 /** An id of a resource somewhere in a request. */
@@ -79,10 +88,22 @@ export function operationsOf(document: Document): Operation[] {
           owner: raw['x-owner'],
           parameters,
           body,
+          idempotent: parameters.some(({ in: where, name }) => where === 'header' && name === 'Idempotency-Key'),
+          success: Number(Object.keys(raw.responses).find(code => code.startsWith('2'))),
+          reasons: reasonsOf(raw, document),
         },
       ]
     }),
   )
+}
+
+function reasonsOf({ responses }: RawOperation, document: Document): ReadonlySet<string> {
+  const refusals = Object.entries(responses).flatMap(([code, response]) => (Number(code) >= 400 ? [response] : []))
+  const examples = refusals.flatMap(one => {
+    const response = '$ref' in one ? document.components.responses[lastStep(one.$ref)] : one
+    return Object.keys(response?.content?.['application/json']?.examples ?? {})
+  })
+  return new Set(examples)
 }
 
 const lastStep = (ref: string): string => ref.slice(ref.lastIndexOf('/') + 1)

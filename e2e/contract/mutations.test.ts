@@ -27,6 +27,7 @@ const document: Document = {
     },
   },
   components: {
+    responses: {},
     parameters: {},
     schemas: {
       WidgetUpdate: {

@@ -5,6 +5,7 @@ import { bodyWith, minimal } from './samples.ts'
 const document: Document = {
   paths: {},
   components: {
+    responses: {},
     parameters: {},
     schemas: {
       Action: { oneOf: [{ $ref: '#/components/schemas/Talk' }, { $ref: '#/components/schemas/Goto' }] },

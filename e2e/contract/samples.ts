@@ -54,6 +54,9 @@ const leadsTo = (schema: Schema, path: readonly string[], document: Document): b
     owner: '',
     parameters: [],
     body: { schema, required: true, example: undefined },
+    idempotent: false,
+    success: 200,
+    reasons: new Set<string>(),
   }
   return refsOf(operation, document).some((ref: Ref) => ref.path.join('/') === path.join('/'))
 }

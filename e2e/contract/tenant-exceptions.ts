@@ -6,7 +6,6 @@ export const exceptions: ReadonlySet<string> = new Set([])
  * The journeys that make calls check them. May only get shorter.
  */
 export const unreachable: ReadonlySet<string> = new Set([
-  'activeflow',
   'billing_rate',
   'groupcall',
   'provider',

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type Document, type Operation, operationsOf } from './document.ts'
 
 /** What these tests read of `.voipbin/state.json`. */
@@ -28,6 +30,7 @@ export class World {
   readonly origin: string
   readonly document: Document
   readonly operations: readonly Operation[]
+  #operator: Promise<string> | undefined
 
   private constructor(state: State, document: Document) {
     this.state = state
@@ -37,9 +40,7 @@ export class World {
   }
 
   static async open(): Promise<World> {
-    const file = process.env.VOIPBIN_STATE
-    if (!file) throw new Error('VOIPBIN_STATE is not set: it names the state.json of a running platform')
-    const state = JSON.parse(readFileSync(file, 'utf8')) as State
+    const state = JSON.parse(readFileSync(stateFile(), 'utf8')) as State
     const response = await fetch(`${originOf(state)}/openapi.json`)
     return new World(state, (await response.json()) as Document)
   }
@@ -48,7 +49,7 @@ export class World {
   async request(
     method: string,
     path: string,
-    { body, headers = {} }: { body?: string | undefined; headers?: Record<string, string> } = {},
+    { body, headers = {}, timeout_ms = 60_000 }: { body?: string | undefined; headers?: Record<string, string>; timeout_ms?: number } = {},
   ): Promise<Answer> {
     const end = Date.now() + 90_000
     for (;;) {
@@ -56,6 +57,7 @@ export class World {
         method,
         headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         ...(body === undefined ? {} : { body }),
+        signal: AbortSignal.timeout(timeout_ms),
       })
       const text = await response.text()
       if (response.status !== 429 || Date.now() > end)
@@ -64,21 +66,66 @@ export class World {
     }
   }
 
-  async login({ username, password }: Account): Promise<string> {
+  async login({ username, password }: Pick<Account, 'username' | 'password'>): Promise<string> {
     const answer = await this.request('POST', '/auth/login', { body: JSON.stringify({ username, password }) })
     if (answer.status !== 200) throw new Error(`login answered ${answer.status}: ${answer.text}`)
     return (answer.body as { token: string }).token
   }
 
+  /** Headers of the operator's super admin, who may name the customer to act for. */
+  async operator(customer_id?: string): Promise<Record<string, string>> {
+    this.#operator ??= this.login({ username: 'admin@voipbin.example', password: superAdminPassword() })
+    const token = await this.#operator
+    return customer_id === undefined ? bearer(token) : { ...bearer(token), 'x-voipbin-customer-id': customer_id }
+  }
+
+  /** A customer with one administrator and one extension, so that what a test does to it disturbs no other test. Its limits are never reached. */
+  async customer(): Promise<Account> {
+    const unique = randomUUID()
+    const most = 1_000_000
+    const { id } = await this.make('/v1.0/customers', await this.operator(), {
+      name: 'Contract test',
+      email: `${unique}@contract.example`,
+      rate_limits: { api: most, call_create: most, message_create: most, login: most },
+    })
+    const username = `${unique}@contract.example`
+    const password = 'correct horse battery'
+    const acting = await this.operator(id)
+    const fields = { username, password, name: 'Administrator', permissions: ['customer_admin'], addresses: [] }
+    await this.make('/v1.0/agents', acting, fields)
+    const mine = bearer(await this.login({ username, password }))
+    const { token } = await this.make('/v1.0/accesskeys', mine, { name: 'contract test', scopes: ['customer_admin'] })
+    await this.make('/v1.0/extensions', mine, { extension: '1001', password: unique.slice(0, 20) })
+    return { customer_id: id, username, password, accesskey: token ?? '' }
+  }
+
+  /** Creates a row. Throws when that is refused. */
+  async make(path: string, headers: Record<string, string>, fields: object): Promise<{ id: string; token?: string }> {
+    const answer = await this.request('POST', path, { body: JSON.stringify(fields), headers })
+    if (answer.status !== 201) throw new Error(`POST ${path} answered ${answer.status}: ${answer.text}`)
+    return answer.body as { id: string; token?: string }
+  }
+
   /** A new access key of the account, with these scopes. */
   async accesskey(account: Account, fields: { scopes: string[]; expire?: number }): Promise<string> {
-    const answer = await this.request('POST', '/v1.0/accesskeys', {
-      body: JSON.stringify({ name: 'contract test', ...fields }),
-      headers: key(account.accesskey),
-    })
-    if (answer.status !== 201) throw new Error(`createAccesskey answered ${answer.status}: ${answer.text}`)
-    return (answer.body as { token: string }).token
+    return (await this.make('/v1.0/accesskeys', key(account.accesskey), { name: 'contract test', ...fields })).token ?? ''
   }
+}
+
+function stateFile(): string {
+  const file = process.env.VOIPBIN_STATE
+  if (!file) throw new Error('VOIPBIN_STATE is not set: it names the state.json of a running platform')
+  return file
+}
+
+const superAdminPassword = (): string =>
+  (JSON.parse(readFileSync(join(dirname(stateFile()), 'secrets.json'), 'utf8')) as { super_admin_password: string }).super_admin_password
+
+/** What is wrong with a refusal: a reason that the contract does not declare for the operation. Undefined when nothing is. */
+export function undeclared({ id, reasons }: Operation, { status, body, text }: Answer): string | undefined {
+  if (status < 400) return undefined
+  const reason = body?.error?.reason as string | undefined
+  return reason !== undefined && reasons.has(reason) ? undefined : `${id}: ${status} ${reason ?? text.slice(0, 100)} is not declared`
 }
 
 const originOf = (state: State): string => new URL(state.api_url).origin

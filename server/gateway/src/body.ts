@@ -42,12 +42,30 @@ function parse(bytes: Buffer): unknown {
   } catch {
     throw fail.malformedJson('The body is not valid UTF-8.')
   }
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (error) {
     // The parser's own words name the place and quote at most a few characters of what the caller sent.
     throw fail.malformedJson(`The body is not valid JSON: ${error instanceof Error ? error.message : 'unreadable'}`)
   }
+  // Half a surrogate pair can only come as an escape. No database stores it.
+  const broken = /\\u[dD][89a-fA-F]/.test(text) ? illFormed(value, '') : undefined
+  if (broken !== undefined)
+    throw fail.invalid('The body holds half a character.', { field: broken, rule: 'unicode', expected: 'whole surrogate pairs' })
+  return value
+}
+
+/** JSON pointer of the first text, or name, that is not well-formed Unicode. */
+function illFormed(value: unknown, pointer: string): string | undefined {
+  if (typeof value === 'string') return value.isWellFormed() ? undefined : pointer
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [name, child] of Object.entries(value)) {
+    if (!name.isWellFormed()) return pointer
+    const found = illFormed(child, `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** Collects the body, giving up at the limit without waiting for the rest. */

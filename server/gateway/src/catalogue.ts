@@ -28,9 +28,40 @@ export function toRoute(row: Row): Route {
     // The operation that reads one row of a resource answers with the row, and every row names its customer.
     ownerInAnswer: Object.hasOwn(resources, resource) && resources[resource]?.read === row.id,
     resource,
-    validate: raw => validateInput(row.request, raw),
+    validate: raw => validate(row.request, raw),
     project: row.project,
   }
+}
+
+/**
+ * Existing clients send `""` for an id they do not have (docs/compatibility.md): it is taken for null where the contract knows that, else for left out.
+ * Looked at only when a request is not valid, so that nobody else pays for it.
+ */
+function validate(request: Row['request'], raw: RawInput): Validated {
+  const first = validateInput(request, raw)
+  if (first.ok) return first
+  const ids = first.details.filter(({ rule, expected }) => rule === 'format' && expected === 'uuid')
+  const empty = ids.flatMap(({ field }) => {
+    const place = placeOf(raw.body, field)
+    return place?.holder[place.name] === '' ? [{ field, ...place }] : []
+  })
+  if (empty.length === 0) return first
+  for (const { holder, name } of empty) holder[name] = null
+  const second = validateInput(request, raw)
+  if (second.ok) return second
+  const refused = new Set(second.details.map(({ field }) => field))
+  for (const { field, holder, name } of empty) if (refused.has(field)) delete holder[name]
+  return validateInput(request, raw)
+}
+
+/** The object of a body that a JSON pointer leads into, and the name there. */
+function placeOf(body: unknown, pointer: string): { holder: Record<string, unknown>; name: string } | undefined {
+  const steps = pointer.split('/').slice(1)
+  const name = steps.pop()
+  let at = body
+  for (const step of steps) at = typeof at === 'object' && at !== null && Object.hasOwn(at, step) ? at[step as keyof typeof at] : undefined
+  if (name === undefined || typeof at !== 'object' || at === null || Array.isArray(at)) return undefined
+  return { holder: at as Record<string, unknown>, name }
 }
 
 /** Checks the three parts and makes the flat input of them; all faults of all parts are told at once. */

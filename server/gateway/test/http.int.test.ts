@@ -48,6 +48,15 @@ describe('every refusal has the same body', () => {
       reason: 'WIDGET_NOT_FOUND',
     },
     {
+      what: 'half a surrogate pair',
+      method: 'POST',
+      path: '/v1.0/widgets',
+      body: '{"name":"\\ud800"}',
+      status: 400,
+      reason: 'INVALID_ARGUMENT',
+      field: '/name',
+    },
+    {
       what: 'an unknown query parameter',
       method: 'GET',
       path: '/v1.0/widgets?color=red',
