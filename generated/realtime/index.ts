@@ -4,6 +4,7 @@ import type { ClientFrame } from '../sdk/realtime.ts'
 import { ClientFrame as validator } from '../validators/websocket.ts'
 
 export type * from '../sdk/realtime.ts'
+export { closeCodes } from '../sdk/realtime.ts'
 
 /** Accepts one parsed client frame and nothing else. */
 export const clientFrame: ZodType<ClientFrame> = validator as ZodType<ClientFrame>

@@ -129,7 +129,9 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     store,
     owners,
     log,
-    instance,
+    // A name given from outside comes back after a restart, and finds its events in its queue.
+    instance: config.INSTANCE ?? instance,
+    stable: config.INSTANCE !== undefined,
     origins,
     topicPermissions,
     domains: contract.domains,
@@ -139,7 +141,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const revoke = async (hash: string): Promise<void> => {
     store.forgetSession(hash)
     await cache.invalidate(`session:${hash}`)
-    realtime.hub.revoke(identity => identity.hash === hash, 'session ended')
+    realtime.hub.revoke(identity => identity.hash === hash, 'session_ended')
   }
   const overrides: Record<string, Override> = { ...authOverrides({ rpc, tokens, gate, store, revoke }), ...fileOverrides(rpc) }
   assertOverridden(contract.routes, overrides)

@@ -8,9 +8,10 @@ import type { Identity } from './identity.ts'
 import type { Owners } from './owners.ts'
 import { wireFrame } from './websocket/client.ts'
 import { addressOf, type EventView, openEventFeed } from './websocket/events.ts'
+import { openHistory } from './websocket/history.ts'
 import { Hub, type HubLimits } from './websocket/hub.ts'
 import { Protocol } from './websocket/protocol.ts'
-import { type Delivery, Sequencer, sequenceKeys, sequenceScript } from './websocket/sequence.ts'
+import { type Delivery, Sequencer } from './websocket/sequence.ts'
 import type { Topic } from './websocket/topics.ts'
 import { createUpgrade } from './websocket/upgrade.ts'
 
@@ -22,6 +23,8 @@ export interface RealtimeOptions {
   owners: Owners
   log: Logger
   instance: string
+  /** The instance's name outlives the process. */
+  stable: boolean
   domains: readonly string[]
   views: Readonly<Record<string, EventView>>
   /** Resources a topic may name -> the permission it needs. */
@@ -30,29 +33,23 @@ export interface RealtimeOptions {
   limits: Partial<HubLimits>
 }
 
-interface Scripted {
-  voipbinSequence(keys: number, ...args: string[]): Promise<unknown>
-}
-
 /** Sockets and events of one gateway, put together. */
 export function openRealtime(options: RealtimeOptions) {
   const { bus, cache, gate, store, owners, log } = options
-  const { redis } = cache
-  redis.defineCommand('voipbinSequence', { lua: sequenceScript })
-  const scripted = redis as unknown as Scripted
-
   const hub = new Hub({
     limits: options.limits,
-    recheck: identity => gate.recheck(identity, 'socket-recheck'),
+    recheck: identity => recheck(identity, gate, store),
     onDrop: (client, reason) =>
       log.info('socket dropped', { request_id: client.request_id, customer_id: client.identity?.customer_id, reason }),
   })
   const sequencer = new Sequencer({
-    run: (keys, args) => insist(redis, () => scripted.voipbinSequence(keys.length, ...keys, ...args)),
-    current: async customer_id => Number((await insist(redis, () => redis.get(sequenceKeys(customer_id).seq))) ?? 0),
+    history: openHistory(cache),
     listens: customer_id => hub.listens(customer_id),
     deliver: (event, seq) => deliver(hub, event, seq),
-    onGap: (customer_id, from, to) => log.warn('events are missing in the history', { customer_id, from, to }),
+    onGap: (customer_id, gap) => {
+      log.warn('events are missing in the history', { customer_id, ...gap })
+      hub.tell({ type: 'gap', ...gap }, customer_id)
+    },
     onFault: error => log.warn('events go out unnumbered', { err: error }),
   })
   const recovery = setInterval(() => {
@@ -66,6 +63,8 @@ export function openRealtime(options: RealtimeOptions) {
       checkSession(gate, await gate.identify(frameCredential(frame), client.request_id), client.request_id),
     mayListen: (identity, topic) => mayListen(identity, topic, options.topicPermissions, owners),
     join: customer_id => sequencer.join(customer_id),
+    resume: (customer_id, seq) => sequencer.resume(customer_id, seq),
+    addressOf: body => addressOf(JSON.parse(body) as Event),
     onFault: (error, client) => log.warn('socket fault', { request_id: client.request_id, err: error }),
   })
   const upgrade = createUpgrade({
@@ -82,11 +81,16 @@ export function openRealtime(options: RealtimeOptions) {
   const feed = openEventFeed({
     bus,
     instance: options.instance,
+    stable: options.stable,
     domains: options.domains,
     views: options.views,
     log,
     accept: event => sequencer.accept(event),
     observe: event => observe(event, { hub, store, cache, log }),
+    onMissed: ({ covered, first }) => {
+      if (!first) hub.tell({ type: 'gap', from: 0, to: 0, reason: 'missed' })
+      if (!covered) void sequencer.forget()
+    },
   })
   return {
     hub,
@@ -102,29 +106,23 @@ export function openRealtime(options: RealtimeOptions) {
 }
 export type Realtime = ReturnType<typeof openRealtime>
 
-/**
- * Tries again while the connection stands: a Redis that is slow for a moment must not leave events without a number. Numbering twice gives the
- * same number, so repeating is safe. Rejects at once when there is no connection.
- */
-async function insist<T>(redis: { readonly status: string }, work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (redis.status !== 'ready' || attempt === 5) throw error
-    }
-  }
-}
-
 async function checkSession(gate: Gate, identity: Identity, request_id: string): Promise<Identity> {
   await gate.recheck(identity, request_id)
   return identity
 }
 
+/** Rejects when the credentials are no longer valid, or no longer what the topics were granted for. */
+async function recheck(identity: Identity, gate: Gate, store: CredentialStore): Promise<void> {
+  await gate.recheck(identity, 'socket-recheck')
+  if (identity.kind !== 'accesskey') return
+  const now = await store.accesskeyByHash(identity.hash, gatewayCaller('socket-recheck', Date.now() + 10_000))
+  if (now.grants.join(' ') !== identity.grants.join(' ')) throw fail.unauthenticated()
+}
+
 /** Sends one event to whoever listens; the frame is built once, and only if somebody does. */
 function deliver(hub: Hub, { body, address }: Delivery, seq: number): void {
   const to = address ?? addressOf(JSON.parse(body) as Event)
-  hub.publish(to, () => wireFrame(`{"type":"event","seq":${seq},${body.slice(1)}`))
+  hub.publish(to, () => wireFrame(`{"type":"event","seq":${seq},${body.slice(1)}`), seq)
 }
 
 /**
@@ -134,7 +132,10 @@ function deliver(hub: Hub, { body, address }: Delivery, seq: number): void {
 async function mayListen(identity: Identity, topic: Topic, permissions: ReadonlyMap<string, string>, owners: Owners): Promise<boolean> {
   const permission = permissions.get(topic.resource)
   if (permission === undefined) return false
-  if (topic.scope === 'customer_id') return topic.scope_id === identity.customer_id && identity.permissions.has(permission)
+  // `…_own_read` reads the rows of the own customer: exactly what its topics tell.
+  const own = permission.replace(/_read$/, '_own_read')
+  if (topic.scope === 'customer_id')
+    return topic.scope_id === identity.customer_id && (identity.permissions.has(permission) || identity.permissions.has(own))
   if (topic.scope_id === identity.agent_id) return true
   if (!identity.permissions.has('agent_read') || !identity.permissions.has(permission)) return false
   const caller = { ...gatewayCaller('socket-subscribe', Date.now() + 10_000), customer_id: identity.customer_id }
@@ -160,20 +161,24 @@ const credentialRules: Readonly<Record<string, (on: Observers, id: string, data:
       store.forgetSession(token_hash)
       void cache.invalidate(`session:${token_hash}`)
     }
-    hub.revoke(({ kind, credential_id, hash }) => kind === 'token' && (credential_id === jti || hash === token_hash), 'session ended')
+    hub.revoke(({ kind, credential_id, hash }) => kind === 'token' && (credential_id === jti || hash === token_hash), 'session_ended')
   },
-  'accesskey.updated': ({ store }, id) => store.forgetAccesskey(id),
+  'accesskey.updated': ({ hub, store }, id) => {
+    store.forgetAccesskey(id)
+    hub.recheck(({ kind, credential_id }) => kind === 'accesskey' && credential_id === id)
+  },
   'accesskey.deleted': ({ hub, store }, id) => {
     store.forgetAccesskey(id)
-    hub.revoke(({ kind, credential_id }) => kind === 'accesskey' && credential_id === id, 'access key deleted')
+    hub.revoke(({ kind, credential_id }) => kind === 'accesskey' && credential_id === id, 'accesskey_deleted')
   },
+  'agent.deleted': ({ hub }, id) => void hub.revoke(({ agent_id }) => agent_id === id, 'agent_deleted'),
   'customer.updated': ({ hub, store }, id, { status }) => {
     store.forgetCustomer(id)
-    if (status === 'frozen') hub.revoke(identity => identity.home_customer_id === id, 'customer frozen')
+    if (status === 'frozen') hub.revoke(identity => identity.home_customer_id === id, 'customer_frozen')
   },
   'customer.deleted': ({ hub, store }, id) => {
     store.forgetCustomer(id)
-    hub.revoke(identity => identity.home_customer_id === id, 'customer deleted')
+    hub.revoke(identity => identity.home_customer_id === id, 'customer_deleted')
   },
 }
 

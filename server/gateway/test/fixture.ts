@@ -325,6 +325,14 @@ export class Fixture {
     await session.close()
   }
 
+  /** What a gateway with a name of its own leaves when it stops; for after `close`. */
+  async removeLeft(queue: string): Promise<void> {
+    const bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix: this.prefix })
+    const session = bus.consuming.open({})
+    await (await session.ready(5_000)).deleteQueue(bus.named(queue))
+    await bus.close()
+  }
+
   async #removeQueues(): Promise<void> {
     const session = this.bus.consuming.open({})
     const channel = await session.ready(5_000)
@@ -332,6 +340,7 @@ export class Fixture {
       await channel.deleteQueue(this.bus.named(`bin-manager.${service}.request`))
       await channel.deleteExchange(this.bus.named(`${service}.events`))
     }
+    await channel.deleteExchange(this.bus.named('gateway.hello'))
     await session.close()
   }
 }

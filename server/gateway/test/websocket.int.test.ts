@@ -4,7 +4,7 @@ import { tokenHash, uuid7 } from '@voipbin/kernel'
 import { until } from '@voipbin/kernel/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import WebSocket from 'ws'
-import { sequenceKeys, sequenceScript } from '../src/websocket/sequence.ts'
+import { openHistory } from '../src/websocket/history.ts'
 import { bearer, Fixture, key, type Tenant } from './fixture.ts'
 
 let fixture: Fixture
@@ -34,7 +34,7 @@ describe('protocol', () => {
       type: 'ack',
       customer_id: who.customer_id,
       topics: [],
-      seq: 0,
+      seq: expect.any(Number),
     })
     expect(await socket.ask({ type: 'subscribe', id: '1', topics: [topic(who)] })).toMatchObject({
       type: 'ack',
@@ -172,6 +172,17 @@ describe('tenants', () => {
     witness.socket.close()
   })
 
+  test('who may read the own rows of a resource may hear them, and nobody else', async () => {
+    const who = fixture.tenant({ permissions: ['widget_own_read', 'widget_create'] })
+    const socket = await fixture.socket(`?accesskey=${who.accesskey}`)
+    expect(await socket.ask({ type: 'subscribe', id: '1', topics: [topic(who)] })).toMatchObject({ type: 'ack' })
+    expect((await socket.ask({ type: 'subscribe', id: '2', topics: [topic(tenant)] })).error).toMatchObject({ reason: 'TOPIC_DENIED' })
+    expect((await socket.ask({ type: 'subscribe', id: '3', topics: [topic(who, 'agent')] })).error).toMatchObject({
+      reason: 'TOPIC_DENIED',
+    })
+    await socket.frame(event(await create(who)))
+  })
+
   test('a topic needs the permission to read its resource', async () => {
     const limited = fixture.tenant({ permissions: ['widget_create'] })
     const socket = await fixture.socket(`?accesskey=${limited.accesskey}`)
@@ -210,14 +221,18 @@ describe('who may connect', () => {
     expect((await bad.frame(frame => frame.id === '1')).error).toMatchObject({ reason: 'UNAUTHENTICATED' })
     expect((await bad.close()).code).toBe(4401)
     const silent = await fixture.socket('')
-    expect((await silent.close()).code).toBe(4401)
+    expect(await silent.close()).toEqual({ code: 4401, reason: 'no_credentials' })
   })
 
   test('a customer has so many sockets and no more', async () => {
     const many = fixture.tenant()
     const sockets = await Promise.all(Array.from({ length: 5 }, () => subscribed(many)))
     const one = await fixture.socket(`?accesskey=${many.accesskey}`)
-    expect((await one.close()).code).toBe(4429)
+    expect((await one.frame(frame => frame.type === 'error')).error).toMatchObject({
+      reason: 'TOO_MANY_SOCKETS',
+      status: 'RESOURCE_EXHAUSTED',
+    })
+    expect(await one.close()).toEqual({ code: 4429, reason: 'too_many_sockets' })
     sockets[0]?.socket.close()
     await sockets[0]?.close()
     const again = await until(async () => {
@@ -237,7 +252,7 @@ describe('revocation', () => {
     const other = await fixture.socket(`?accesskey=${who.accesskey}`)
     await Promise.all(sockets.map(socket => socket.frame(frame => frame.request === 'auth')))
     await fixture.request('POST', '/auth/logout', { headers: bearer(token) })
-    for (const socket of sockets) expect((await socket.close()).code).toBe(4401)
+    for (const socket of sockets) expect(await socket.close()).toEqual({ code: 4401, reason: 'session_ended' })
     expect(await other.ask({ type: 'ping', id: 'p' })).toMatchObject({ type: 'pong' })
   })
 
@@ -261,7 +276,7 @@ describe('revocation', () => {
       type: 'accesskey.deleted',
       data: { id: accesskey?.id, customer_id: who.customer_id },
     })
-    expect((await socket.close()).code).toBe(4401)
+    expect(await socket.close()).toEqual({ code: 4401, reason: 'accesskey_deleted' })
     expect((await fixture.request('GET', '/v1.0/whoami', { headers: key(who), gateway: 1 })).status).toBe(401)
   })
 })
@@ -285,7 +300,6 @@ describe('sequence', () => {
     const who = fixture.tenant()
     const socket = await subscribed(who)
     const first = await socket.frame(event(await create(who)))
-    const keys = sequenceKeys(who.customer_id)
     const id = uuid7()
     const body = JSON.stringify({
       event_id: uuid7(),
@@ -295,7 +309,7 @@ describe('sequence', () => {
       resource_id: id,
       data: { id },
     })
-    await fixture.cache.redis.eval(sequenceScript, 3, keys.seq, keys.history, keys.event(id), '0', '1000', '3600000', '600000', id, body)
+    await openHistory(fixture.cache).number({ customer_id: who.customer_id, events: [{ event_id: id, body }], last: 0, highest: 0 })
     const last = await socket.frame(event(await create(who)))
     expect([(await socket.frame(event(id))).seq, last.seq]).toEqual([Number(first.seq) + 1, Number(first.seq) + 2])
     const order = socket.frames.filter(frame => frame.type === 'event').map(frame => frame.seq)
@@ -346,6 +360,34 @@ test('a reader that takes nothing is dropped, the others go on', async () => {
   const id = await create(who, 2)
   expect(await healthy.frame(event(id), 10_000)).toBeDefined()
   tcp.destroy()
+})
+
+test('a reader that falls behind is told why before it is dropped', async () => {
+  await fixture.addGateway({ limits: { max_buffered: 20_000, write_timeout_ms: 60_000 } })
+  const who = fixture.tenant()
+  const [healthy, slow] = [await subscribed(who, 3), await subscribed(who, 3)]
+  slow.socket.pause()
+  const actor = { type: 'system', id: 'test' } as const
+  const caller = { customer_id: who.customer_id, agent_id: null, actor, permissions: [], request_id: 'r', locale: 'en' }
+  let last = ''
+  for (let i = 0; i < 40; i++) {
+    last = uuid7()
+    const data = { id: last, customer_id: who.customer_id, name: 'x'.repeat(400_000) }
+    await fixture.running.rpc.call({ ...caller, deadline: Date.now() + 10_000 }, 'emitWidget', { type: 'widget.created', data })
+  }
+  await healthy.frame(event(last), 30_000)
+  slow.socket.resume()
+  expect(await slow.close(30_000)).toEqual({ code: 4408, reason: 'too_slow' })
+  expect(slow.frames.at(-1)).toMatchObject({ type: 'error', error: { reason: 'SOCKET_TOO_SLOW' } })
+  expect(slow.frames.some(event(last))).toBe(false)
+})
+
+test('a client that asks faster than it is answered is told and dropped', async () => {
+  const who = fixture.tenant()
+  const socket = await fixture.socket(`?accesskey=${who.accesskey}`)
+  for (let i = 0; i < 500; i++) socket.send({ type: 'subscribe', id: String(i), topics: [topic(who)] })
+  expect((await socket.close()).code).toBe(4408)
+  expect(socket.frames.some(frame => (frame.error as { reason?: string } | undefined)?.reason === 'SOCKET_TOO_SLOW')).toBe(true)
 })
 
 /** A masked text frame as a client sends it (RFC 6455, 5.2), shorter than 64 KiB. */

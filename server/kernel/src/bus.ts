@@ -104,6 +104,22 @@ export class Link {
     return this.#live
   }
 
+  /** Whether there is a queue of this name (as the broker knows it). Rejects when the broker is away. */
+  async hasQueue(name: string): Promise<boolean> {
+    const channel = await this.#live?.createChannel()
+    if (!channel) throw new Error('broker is away')
+    // A missing queue ends the channel it was asked on.
+    channel.on('error', error => this.log.debug('queue not found', { queue: name, err: error }))
+    try {
+      await channel.checkQueue(name)
+    } catch (error) {
+      if ((error as { code?: number }).code !== 404) throw error
+      return false
+    }
+    await channel.close()
+    return true
+  }
+
   /** Opens a channel that is opened again, and set up again, whenever it or the connection is lost. */
   open(options: SessionOptions): Session {
     const session = new Session(this, options)

@@ -1,4 +1,5 @@
 import type { Bus, Event, Logger, Session } from '@voipbin/kernel'
+import { Coverage, helloExchange } from './coverage.ts'
 import type { Address } from './hub.ts'
 import type { OutgoingEvent } from './sequence.ts'
 
@@ -12,8 +13,10 @@ export interface EventView {
 
 export interface EventFeedOptions {
   bus: Bus
-  /** Names this process; part of the queue's name. */
+  /** Names this gateway; part of the queue's name. */
   instance: string
+  /** The name outlives the process: the queue stays when the gateway stops, and what happens meanwhile waits in it for a while. */
+  stable: boolean
   /** Domains whose `<domain>.events` exchanges are listened to. */
   domains: readonly string[]
   views: Readonly<Record<string, EventView>>
@@ -22,11 +25,13 @@ export interface EventFeedOptions {
   accept(event: OutgoingEvent): Promise<void>
   /** Sees every event, internal ones too, before it is sent: caches are cleared and sockets closed by it. */
   observe(event: Event): void
+  /** The queue was not there: events may have passed this gateway by. `covered`: another one has heard them. `first`: no socket was open yet. */
+  onMissed(missed: { covered: boolean; first: boolean }): void
 }
 
 export interface EventFeed {
   ready(timeout_ms: number): Promise<unknown>
-  /** Stops listening and removes the queue. */
+  /** Stops listening; removes the queue unless its name is stable. */
   close(): Promise<void>
 }
 
@@ -44,55 +49,83 @@ const prefetch = 200
  * be lost to sockets that never noticed. It expires by itself when the gateway does not come back.
  */
 export function openEventFeed(options: EventFeedOptions): EventFeed {
-  const { bus, log } = options
+  const { bus, log, stable } = options
   const queue = bus.named(`gateway.${options.instance}.events`)
+  const pending = new Set<Promise<unknown>>()
+  const coverage = new Coverage({ bus, log, settled: () => Promise.all(pending) })
+  const whole = Promise.withResolvers<void>()
+  let first = true
+
+  /** After the queue is bound: were there others before? */
+  const judge = async (alone: boolean): Promise<void> => {
+    const covered = !alone && (await coverage.ask().catch(() => false))
+    log.info('event queue is new', { queue, covered })
+    options.onMissed({ covered, first })
+  }
+  const begin = (): void => {
+    coverage.begin()
+    first = false
+    whole.resolve()
+  }
+
   const session: Session = bus.consuming.open({
     setup: async channel => {
+      const known = await bus.consuming.hasQueue(queue)
+      const alone = !known && !(await coverage.anybody())
       await channel.prefetch(prefetch)
       await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum', 'x-expires': queueExpires_ms } })
-      for (const domain of options.domains) {
-        const exchange = bus.named(`${domain}.events`)
-        await channel.assertExchange(exchange, 'fanout', { durable: true })
-        await channel.bindQueue(queue, exchange, '')
+      for (const exchange of [...options.domains.map(domain => `${domain}.events`), helloExchange]) {
+        await channel.assertExchange(bus.named(exchange), 'fanout', { durable: true })
+        await channel.bindQueue(queue, bus.named(exchange), '')
       }
       const onMessage = (message: Message): void => {
         // The broker took the queue away; a new channel declares it again.
-        if (!message) {
-          void session.reopen()
-          return
-        }
-        const ack = (): void => {
+        if (!message) return void session.reopen()
+        const work = receive(message, options, coverage)
+        pending.add(work)
+        void work.finally(() => {
+          pending.delete(work)
           try {
             channel.ack(message)
           } catch (error) {
             log.debug('the channel went before the ack; the broker delivers again', { err: error })
           }
-        }
-        const event = readEvent(message.content)
-        if (!event) {
-          log.error('event is not readable', { exchange: message.fields.exchange, routing_key: message.fields.routingKey })
-          ack()
-          return
-        }
-        handle(event, options).then(ack, error => {
-          log.error('event not sent', { event_id: event.event_id, event_type: event.event_type, request_id: event.request_id, err: error })
-          ack()
         })
       }
-      await channel.consume(queue, onMessage, { consumerTag })
+      // Exclusive: a second gateway of the same name would take half of the events away.
+      await channel.consume(queue, onMessage, { consumerTag, exclusive: true })
+      if (known) begin()
+      else judge(alone).then(begin, error => log.error('history not judged', { err: error }))
     },
   })
   return {
-    ready: timeout_ms => session.ready(timeout_ms),
+    ready: async timeout_ms => {
+      await session.ready(timeout_ms)
+      await whole.promise
+    },
     close: async () => {
       const { channel } = session
       if (channel) {
         await channel.cancel(consumerTag)
         // Events still in it are in the other gateways' queues as well.
-        await channel.deleteQueue(queue)
+        if (!stable) await channel.deleteQueue(queue)
       }
-      await session.close()
+      await Promise.all([session.close(), coverage.close()])
     },
+  }
+}
+
+/** Never rejects: what cannot be sent is logged and forgotten. */
+async function receive(message: NonNullable<Message>, options: EventFeedOptions, coverage: Coverage): Promise<void> {
+  const { bus, log } = options
+  const { exchange, routingKey } = message.fields
+  if (exchange === bus.named(helloExchange)) return coverage.receive(message.content)
+  const event = readEvent(message.content)
+  if (!event) return log.error('event is not readable', { exchange, routing_key: routingKey })
+  try {
+    await handle(event, options)
+  } catch (error) {
+    log.error('event not sent', { event_id: event.event_id, event_type: event.event_type, request_id: event.request_id, err: error })
   }
 }
 

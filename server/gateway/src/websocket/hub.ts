@@ -1,4 +1,4 @@
-import { fail } from '../errors.ts'
+import { errorBody, of } from '../errors.ts'
 import type { Identity } from '../identity.ts'
 import { type Client, closeCodes, type WireFrame } from './client.ts'
 import { type Topic, TopicIndex, topicName } from './topics.ts'
@@ -77,11 +77,11 @@ export class Hub {
     client.socket.on('close', () => this.#remove(client))
   }
 
-  /** Ties a socket to its credentials. Throws RATE_LIMITED when the customer has too many sockets here. */
+  /** Ties a socket to its credentials. Throws TOO_MANY_SOCKETS when the customer has too many sockets here. */
   identify(client: Client, identity: Identity): void {
     const count = this.#perCustomer.get(identity.customer_id) ?? 0
     if (!client.identity) {
-      if (count >= this.limits.sockets_per_customer) throw fail.rateLimited(60)
+      if (count >= this.limits.sockets_per_customer) throw of('TOO_MANY_SOCKETS')
       this.#perCustomer.set(identity.customer_id, count + 1)
     }
     client.identity = identity
@@ -103,8 +103,11 @@ export class Hub {
     return (this.#perCustomer.get(customer_id) ?? 0) > 0
   }
 
-  /** Sends one frame to everybody who listens, each socket once. `build` runs only when somebody does. Returns how many. */
-  publish(address: Address, build: () => WireFrame): number {
+  /**
+   * Sends one frame to everybody who listens, each socket once. `build` runs only when somebody does. `seq` is the event's number, 0 if it has
+   * none; states have none and overtake events that are held back. Returns how many.
+   */
+  publish(address: Address, build: () => WireFrame, seq?: number): number {
     const listeners = new Set<Client>()
     this.#index.collect(address.customer_id, address.resource_type, address.resource_id, listeners)
     for (const agent_id of address.agent_ids) this.#index.collect(agent_id, address.resource_type, address.resource_id, listeners)
@@ -115,13 +118,32 @@ export class Hub {
       // An agent's topics belong to a customer too; an id that turned up in a foreign event must not open a door.
       if (client.identity?.customer_id !== address.customer_id) continue
       if (client.buffered > this.limits.max_buffered) {
-        this.#drop(client, closeCodes.tooSlow, 'too slow: more is waiting than this socket may hold')
+        this.dropSlow(client)
         continue
       }
-      client.write(frame)
+      if (seq === undefined) client.write(frame)
+      else client.deliver(frame, seq)
       sent++
     }
     return sent
+  }
+
+  /** Tells all sockets, or those of one customer, that they may have missed something. */
+  tell(message: object, customer_id?: string): void {
+    for (const client of this.clients)
+      if (client.identity && (customer_id === undefined || client.identity.customer_id === customer_id)) client.send(message)
+  }
+
+  /** Drops a socket that does not keep up. What it has not read yet comes first, then the reason, if it reads on before the write timeout. */
+  dropSlow(client: Client): void {
+    if (!client.open) return
+    client.send({ type: 'error', ...errorBody(of('SOCKET_TOO_SLOW'), client.request_id) })
+    this.#drop(client, closeCodes.tooSlow, 'too_slow', this.limits.write_timeout_ms)
+  }
+
+  /** Looks the credentials of these sockets up again with the next sweep. */
+  recheck(matches: (identity: Identity) => boolean): void {
+    for (const client of this.clients) if (client.identity && matches(client.identity)) client.checked = 0
   }
 
   /** Closes every socket whose credentials match. Returns how many. */
@@ -143,8 +165,9 @@ export class Hub {
     for (const client of this.clients) {
       if (now - client.seen > this.limits.pong_wait_ms) this.#cut(client, 'no pong')
       else if (!client.identity && now - client.checked > this.limits.auth_wait_ms)
-        this.#drop(client, closeCodes.unauthenticated, 'no credentials in time')
-      else if (client.identity && client.identity.expires <= now) this.#drop(client, closeCodes.unauthenticated, 'token expired')
+        this.#drop(client, closeCodes.unauthenticated, 'no_credentials')
+      else if (client.identity && client.identity.expires <= now)
+        this.#drop(client, closeCodes.unauthenticated, `${client.identity.kind}_expired`)
       else if (this.#isStuck(client, now)) this.#cut(client, 'write timeout')
       else {
         if (ping && client.open) client.socket.ping()
@@ -157,7 +180,7 @@ export class Hub {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     const open = [...this.clients]
-    for (const client of open) client.close(closeCodes.goingAway, 'gateway stops')
+    for (const client of open) client.close(closeCodes.goingAway, 'going_away')
     const closed = Promise.all(open.map(client => new Promise<void>(resolve => client.socket.once('close', () => resolve()))))
     const cut = setTimeout(() => {
       for (const client of open) client.socket.terminate()
@@ -177,13 +200,13 @@ export class Hub {
     const answer = this.#options.recheck?.(identity)
     // Only a definite "no" closes: while the lookup itself fails, nobody is thrown out.
     answer?.catch((error: { status?: string }) => {
-      if (error.status === 'UNAUTHENTICATED') this.#drop(client, closeCodes.unauthenticated, 'credentials revoked')
+      if (error.status === 'UNAUTHENTICATED') this.#drop(client, closeCodes.unauthenticated, 'revoked')
     })
   }
 
-  #drop(client: Client, code: number, reason: string): void {
+  #drop(client: Client, code: number, reason: string, linger_ms?: number): void {
     this.#options.onDrop?.(client, reason)
-    client.close(code, reason)
+    client.close(code, reason, linger_ms)
     // A slow reader would not see the close frame behind what is queued; it is cut a little later by `ws`.
     this.#forget(client)
   }

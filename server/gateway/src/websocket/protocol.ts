@@ -1,9 +1,10 @@
 import { AppError, type ErrorDetail } from '@voipbin/kernel'
 import { asAnswer, errorBody } from '../errors.ts'
 import type { Identity } from '../identity.ts'
-import { type Client, closeCodes } from './client.ts'
-import type { Hub } from './hub.ts'
-import { parseTopic, type Topic, topicName } from './topics.ts'
+import { type Client, closeCodes, wireFrame } from './client.ts'
+import type { Address, Hub } from './hub.ts'
+import type { Resumed } from './sequence.ts'
+import { parseTopic, type Topic, TopicIndex, topicName } from './topics.ts'
 
 /** Longest frame a client may send, in bytes. `ws` closes the socket with 1009 beyond it. */
 export const maxFrameBytes = 65_536
@@ -20,6 +21,10 @@ export interface ProtocolOptions {
   mayListen(identity: Identity, topic: Topic): Promise<boolean>
   /** Number of the customer's last event; what comes after the ack comes without a hole. 0 while Redis is away. */
   join(customer_id: string): Promise<number>
+  /** What followed a number. Never rejects. */
+  resume(customer_id: string, seq: number): Promise<Resumed>
+  /** Whom an event of the history concerns. */
+  addressOf(body: string): Address
   onFault(error: unknown, client: Client): void
 }
 
@@ -29,16 +34,18 @@ const frameInvalid = (message: string, field: string, rule: string, expected?: s
   reject('FRAME_INVALID', 'INVALID_ARGUMENT', message, [expected === undefined ? { field, rule } : { field, rule, expected }])
 
 interface RequestFrame {
-  type: 'auth' | 'subscribe' | 'unsubscribe' | 'ping'
+  type: 'auth' | 'subscribe' | 'unsubscribe' | 'resume' | 'ping'
   id: string | undefined
   token?: string
   accesskey?: string
   topics?: string[]
+  seq?: number
 }
 const fields: Record<RequestFrame['type'], readonly string[]> = {
   auth: ['type', 'id', 'token', 'accesskey'],
   subscribe: ['type', 'id', 'topics'],
   unsubscribe: ['type', 'id', 'topics'],
+  resume: ['type', 'id', 'topics', 'seq'],
   ping: ['type', 'id'],
 }
 
@@ -52,7 +59,7 @@ const frameId = (frame: unknown): string | undefined => {
 export function readFrame(frame: unknown): RequestFrame {
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
     throw frameInvalid('A frame is a JSON object.', '', 'type', 'object')
-  const { type, id, token, accesskey, topics } = frame as Record<string, unknown>
+  const { type, id, token, accesskey, topics, seq } = frame as Record<string, unknown>
   if (typeof type !== 'string' || !Object.hasOwn(fields, type))
     throw frameInvalid('Unknown type of frame.', '/type', 'enum', Object.keys(fields).join(', '))
   const kind = type as RequestFrame['type']
@@ -66,7 +73,9 @@ export function readFrame(frame: unknown): RequestFrame {
     if (given.length !== 1 || typeof given[0] !== 'string')
       throw frameInvalid('Give one of token and accesskey.', '/token', 'required', 'token or accesskey')
   }
-  if (kind === 'subscribe' || kind === 'unsubscribe') {
+  if (kind === 'resume' && (!Number.isSafeInteger(seq) || (seq as number) < 1))
+    throw frameInvalid('A seq is the number of an event or an ack.', '/seq', 'minimum', 'a whole number from 1 on')
+  if (kind === 'subscribe' || kind === 'unsubscribe' || kind === 'resume') {
     if (!Array.isArray(topics) || topics.length === 0)
       throw frameInvalid('Topics are missing.', '/topics', 'required', 'an array of topics')
     if (topics.length > maxTopicsPerFrame)
@@ -88,7 +97,7 @@ export class Protocol {
     let waiting = 0
     client.socket.on('message', (data: Buffer, isBinary: boolean) => {
       client.seen = Date.now()
-      if (++waiting > maxWaiting) return client.close(closeCodes.tooSlow, 'too many frames at once')
+      if (++waiting > maxWaiting) return this.#options.hub.dropSlow(client)
       last = last.then(async () => {
         await this.#answer(client, isBinary ? undefined : data.toString())
         waiting--
@@ -107,6 +116,7 @@ export class Protocol {
       const frame = readFrame(parsed)
       type = frame.type
       if (frame.type === 'ping') return client.send({ type: 'pong', id })
+      if (frame.type === 'resume') return await this.#resume(client, frame)
       const extra = await this.#act(client, frame)
       client.send({ type: 'ack', id, request: frame.type, topics: [...client.topics.keys()], ...extra })
     } catch (thrown) {
@@ -114,8 +124,8 @@ export class Protocol {
       if (error.reason === 'INTERNAL') this.#options.onFault(thrown, client)
       client.send({ type: 'error', id, ...errorBody(error, client.request_id) })
       if (type !== 'auth' || client.identity) return
-      if (error.status === 'UNAUTHENTICATED') client.close(closeCodes.unauthenticated, error.reason)
-      if (error.status === 'RESOURCE_EXHAUSTED') client.close(closeCodes.tooManySockets, 'too many sockets')
+      if (error.status === 'UNAUTHENTICATED') client.close(closeCodes.unauthenticated, error.reason.toLowerCase())
+      if (error.status === 'RESOURCE_EXHAUSTED') client.close(closeCodes.tooManySockets, 'too_many_sockets')
     }
   }
 
@@ -125,13 +135,57 @@ export class Protocol {
     } catch (thrown) {
       const error = asAnswer(thrown)
       client.send({ type: 'error', ...errorBody(error, client.request_id) })
-      client.close(error.status === 'RESOURCE_EXHAUSTED' ? closeCodes.tooManySockets : closeCodes.unauthenticated, error.reason)
+      client.close(
+        error.status === 'RESOURCE_EXHAUSTED' ? closeCodes.tooManySockets : closeCodes.unauthenticated,
+        error.reason.toLowerCase(),
+      )
     }
   }
 
   async #identify(client: Client, identity: Identity): Promise<{ customer_id: string; seq: number }> {
     this.#options.hub.identify(client, identity)
     return { customer_id: identity.customer_id, seq: await this.#options.join(identity.customer_id) }
+  }
+
+  /**
+   * Subscribes first, so that nothing falls between; live events wait until the missed ones are out. Then says what was missed, or that nobody
+   * can tell.
+   */
+  async #resume(client: Client, { id, topics: names = [], seq: since = 0 }: RequestFrame): Promise<void> {
+    const identity = signedIn(client)
+    const topics = names.map(readTopic)
+    const brought = new Set<number>()
+    const fresh = client.topics.size === 0
+    client.hold()
+    try {
+      await this.#subscribe(client, identity, topics)
+      const { seq, events, gap } = await this.#options.resume(identity.customer_id, since)
+      if (gap) client.send({ type: 'gap', id, ...gap })
+      else if (fresh) client.skipTo(since)
+      await this.#replay(client, topics, events, brought)
+      client.send({ type: 'ack', id, request: 'resume', topics: [...client.topics.keys()], seq, resumed: brought.size })
+    } finally {
+      client.release(brought)
+    }
+  }
+
+  /** Sends those of the events that the topics cover, as fast as the socket takes them, and notes their numbers. */
+  async #replay(client: Client, topics: readonly Topic[], events: Resumed['events'], brought: Set<number>): Promise<void> {
+    const { hub, addressOf } = this.#options
+    const index = new TopicIndex<Client>()
+    for (const topic of topics) index.add(topic, client)
+    for (const { seq, body } of events) {
+      const { customer_id, agent_ids, resource_type, resource_id } = addressOf(body)
+      const listeners = new Set<Client>()
+      for (const scope_id of [customer_id, ...agent_ids]) index.collect(scope_id, resource_type, resource_id, listeners)
+      if (listeners.size === 0) continue
+      if (!(await client.drained(hub.limits.write_timeout_ms))) {
+        hub.dropSlow(client)
+        return
+      }
+      client.write(wireFrame(`{"type":"event","seq":${seq},${body.slice(1)}`))
+      brought.add(seq)
+    }
   }
 
   /** Does what the frame asks; returns what the ack carries besides the topics. */
@@ -145,8 +199,7 @@ export class Protocol {
         throw reject('PERMISSION_DENIED', 'PERMISSION_DENIED', 'This socket belongs to somebody else. Open another one.')
       return this.#identify(client, identity)
     }
-    const identity = client.identity
-    if (!identity) throw reject('UNAUTHENTICATED', 'UNAUTHENTICATED', 'Send an auth frame first.')
+    const identity = signedIn(client)
     const topics = (frame.topics ?? []).map(readTopic)
     if (frame.type === 'subscribe') await this.#subscribe(client, identity, topics)
     else for (const topic of topics) hub.unsubscribe(client, topic)
@@ -165,6 +218,11 @@ export class Protocol {
     // Gone while we asked: an index entry now would never be removed.
     if (client.open) for (const topic of topics) hub.subscribe(client, topic)
   }
+}
+
+function signedIn({ identity }: Client): Identity {
+  if (!identity) throw reject('UNAUTHENTICATED', 'UNAUTHENTICATED', 'Send an auth frame first.')
+  return identity
 }
 
 function parse(text: string | undefined): unknown {

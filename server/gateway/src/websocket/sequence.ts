@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { History, Numbered, Stored } from './history.ts'
 import type { Address } from './hub.ts'
 
 /** One public event, ready to be numbered and sent. */
@@ -11,70 +12,40 @@ export interface OutgoingEvent {
 }
 /** `address` is missing on events that were fetched from the history: their body tells. */
 export type Delivery = Pick<OutgoingEvent, 'event_id' | 'body'> & { address?: Address }
-/** Runs the numbering script; rejects when Redis is away. */
-export type RunScript = (keys: string[], args: string[]) => Promise<unknown>
+
+/** What may be missing. Numbers are 0 where nobody knows them. */
+export interface Gap {
+  from: number
+  to: number
+  reason: 'expired' | 'restarted' | 'unavailable' | 'missed'
+}
+/** The answer to `resume`. */
+export interface Resumed {
+  /** Up to here everything has been sent here or is in `events`; what follows comes live. 0 while Redis is away. */
+  seq: number
+  /** What was missed, in order; empty with a gap. */
+  events: Stored[]
+  gap?: Gap
+}
 
 export interface SequencerOptions {
-  run: RunScript
-  /** Reads a customer's last number; rejects when Redis is away. */
-  current(customer_id: string): Promise<number>
+  history: History
   /** Whether this gateway has a socket of the customer. */
   listens(customer_id: string): boolean
   /** Sends to the sockets. `seq` is 0 for an event that could not be numbered because Redis is away. */
   deliver(event: Delivery, seq: number): void
-  /** Events `from`…`to` are no longer in the history. */
-  onGap(customer_id: string, from: number, to: number): void
+  /** Events are in no history any more although others have numbered them. */
+  onGap(customer_id: string, gap: Gap): void
   onFault(error: unknown): void
 }
 
-/** Events kept per customer for `resume`, and for how long after the last one, in milliseconds. */
-export const historyLength = 1_000
-const history_ms = 3_600_000
-/** How long an event id is remembered, in milliseconds: longer than any redelivery takes. */
-const dedupe_ms = 600_000
 /** Events that wait for Redis to come back, over all customers. */
 const maxLate = 10_000
-
-/**
- * Numbers events: the first gateway that brings an event gives it the customer's next number and appends it to the history, all
- * others get the same number back. Also returns what lies between `last` and the highest number, when the batch alone does not fill it.
- * The count starts at the time in milliseconds, so that it also grows when Redis lost its data and nobody mistakes the new numbers for old.
- * KEYS: seq, history, one per event. ARGV: last, history length, history ms, dedupe ms, then (event_id, body) per event.
- */
-export const sequenceScript = `
-local last = tonumber(ARGV[1])
-local seqs, fresh, max = {}, 0, 0
-for i = 3, #KEYS do
-  local id, body = ARGV[5 + (i - 3) * 2], ARGV[6 + (i - 3) * 2]
-  local seq = redis.call('GET', KEYS[i])
-  if not seq then
-    if redis.call('EXISTS', KEYS[1]) == 0 then
-      local t = redis.call('TIME')
-      redis.call('SET', KEYS[1], string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)))
-    end
-    seq = string.format('%.0f', redis.call('INCR', KEYS[1]))
-    redis.call('SET', KEYS[i], seq, 'PX', ARGV[4])
-    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], seq .. '-1', 'i', id, 'e', body)
-  end
-  seqs[#seqs + 1] = seq
-  local n = tonumber(seq)
-  if n > last then fresh = fresh + 1 end
-  if n > max then max = n end
-end
-redis.call('PEXPIRE', KEYS[1], ARGV[3] * 24)
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-local missing = {}
-if last > 0 and max - last > fresh then
-  missing = redis.call('XRANGE', KEYS[2], string.format('%.0f', last) .. '-2', string.format('%.0f', max) .. '-1')
-end
-return { seqs, missing }`
-
-/** Keys of one customer share a hash tag, so that the script also runs on a Redis cluster. */
-export const sequenceKeys = (customer_id: string) => ({
-  seq: `ws:{${customer_id}}:seq`,
-  history: `ws:{${customer_id}}:history`,
-  event: (event_id: string) => `ws:{${customer_id}}:event:${event_id}`,
-})
+/** Events remembered as sent, over all customers. */
+const maxSent = 20_000
+/** Customers whose highest number is remembered after their last socket has gone. */
+const maxHighest = 100_000
+const batchSize = 100
 
 interface Waiting extends OutgoingEvent {
   done: () => void
@@ -89,15 +60,19 @@ interface Customer {
 /**
  * Brings the events of each customer into one order that all gateways share. While one script call of a customer is on its way, later
  * events of that customer wait and go together in the next call. With Redis away events go out at once, unnumbered, and are numbered
- * and put into the history when it is back.
+ * and put into the history when it is back. What can no longer be told in full begins a new count, so that a `resume` across it is a gap.
  */
 export class Sequencer {
   readonly #options: SequencerOptions
   readonly #customers = new Map<string, Customer>()
-  /** Sent without a number; must not be sent again when the number comes. */
-  readonly #sentUnnumbered = new LRUCache<string, true>({ max: maxLate })
+  readonly #highest = new LRUCache<string, number>({ max: maxHighest })
+  /** By event id: sent here, numbered or not, and not to be sent again. */
+  readonly #sent = new LRUCache<string, true>({ max: maxSent })
   #late: OutgoingEvent[] = []
+  /** Customers of whom more came than could be kept while Redis was away. */
+  readonly #torn = new Set<string>()
   #away = false
+  #forgetting = false
 
   constructor(options: SequencerOptions) {
     this.#options = options
@@ -115,11 +90,12 @@ export class Sequencer {
   /** Called before a socket of the customer is acknowledged: from here on nothing of this customer is missed or repeated. 0 while Redis is away. */
   async join(customer_id: string): Promise<number> {
     const customer = this.#customer(customer_id)
+    if (this.#away) return 0
     if (customer.last > 0) return customer.last
     try {
-      const current = await this.#options.current(customer_id)
+      const { seq } = await this.#options.history.number({ customer_id, events: [], last: 0, highest: this.#highest.get(customer_id) ?? 0 })
       // Events may have been numbered and sent while we asked.
-      customer.last = Math.max(customer.last, current)
+      this.#reach(customer_id, customer, seq)
       return customer.last
     } catch (error) {
       this.#options.onFault(error)
@@ -127,13 +103,46 @@ export class Sequencer {
     }
   }
 
-  /** Numbers what went out unnumbered. Called every second; does nothing while there is nothing to do. */
+  /** What followed `since`, or why nobody can tell. The socket must be held meanwhile: live events go on. Never rejects. */
+  async resume(customer_id: string, since: number): Promise<Resumed> {
+    const current = await this.join(customer_id)
+    if (current === 0) return { seq: 0, events: [], gap: { from: since + 1, to: 0, reason: 'unavailable' } }
+    try {
+      const { seq, base, events } = await this.#options.history.since(customer_id, since)
+      const gap = (reason: Gap['reason']): Resumed => ({ seq, events: [], gap: { from: since + 1, to: Math.max(seq, since), reason } })
+      if (seq < current || since < base || since > seq) return gap('restarted')
+      const whole = events.length === seq - since && events.every((event, i) => event.seq === since + 1 + i)
+      if (!whole) return gap('expired')
+      // What others have numbered and this gateway has not sent yet will come live.
+      const { last } = this.#customer(customer_id)
+      return { seq: Math.max(last, since), events: events.filter(event => event.seq <= last) }
+    } catch (error) {
+      this.#options.onFault(error)
+      return { seq: 0, events: [], gap: { from: since + 1, to: 0, reason: 'unavailable' } }
+    }
+  }
+
+  /** Nobody can say what was missed while no gateway listened: all counts begin anew, at once or as soon as Redis is there. */
+  async forget(): Promise<void> {
+    this.#forgetting = true
+    this.#away = true
+    await this.recover().catch(this.#options.onFault)
+  }
+
+  /** Makes up for what could not be done while Redis was away. Called every second; does nothing while there is nothing to do. */
   async recover(): Promise<void> {
     if (!this.#away) return
+    if (this.#forgetting) await this.#options.history.forget()
+    this.#forgetting = false
+    for (const customer_id of this.#torn) {
+      const highest = this.#highest.get(customer_id) ?? 0
+      await this.#options.history.number({ customer_id, events: [], last: 0, highest, anew: true })
+      this.#torn.delete(customer_id)
+    }
     const late = this.#late
     this.#late = []
     this.#away = false
-    for (let i = 0; i < late.length; i += 100) await Promise.all(late.slice(i, i + 100).map(event => this.accept(event)))
+    for (let i = 0; i < late.length; i += batchSize) await Promise.all(late.slice(i, i + batchSize).map(event => this.accept(event)))
   }
 
   #customer(customer_id: string): Customer {
@@ -147,7 +156,7 @@ export class Sequencer {
   async #drain(customer_id: string, customer: Customer): Promise<void> {
     customer.busy = true
     while (customer.queue.length > 0) {
-      const batch = customer.queue.splice(0, 100)
+      const batch = customer.queue.splice(0, batchSize)
       try {
         if (this.#away) for (const event of batch) this.#sendUnnumbered(event)
         else this.#send(customer_id, customer, batch, await this.#number(customer_id, customer.last, batch))
@@ -162,41 +171,36 @@ export class Sequencer {
     if (!this.#options.listens(customer_id)) this.#customers.delete(customer_id)
   }
 
-  async #number(customer_id: string, last: number, batch: Waiting[]): Promise<{ seqs: number[]; missing: [number, string, string][] }> {
-    const keys = sequenceKeys(customer_id)
-    const events = batch.flatMap(event => [event.event_id, event.body])
-    const answer = (await this.#options.run(
-      [keys.seq, keys.history, ...batch.map(event => keys.event(event.event_id))],
-      [String(last), String(historyLength), String(history_ms), String(dedupe_ms), ...events],
-    )) as [string[], [string, string[]][]]
-    return {
-      seqs: answer[0].map(Number),
-      missing: answer[1].map(([id, [, event_id = '', , body = '']]) => [Number.parseInt(id, 10), event_id, body]),
-    }
+  #number(customer_id: string, last: number, events: readonly Waiting[]): Promise<Numbered> {
+    return this.#options.history.number({ customer_id, events, last, highest: this.#highest.get(customer_id) ?? 0 })
   }
 
   /** Sends in the order of the numbers, holes filled from the history. */
-  #send(
-    customer_id: string,
-    customer: Customer,
-    batch: Waiting[],
-    { seqs, missing }: { seqs: number[]; missing: [number, string, string][] },
-  ): void {
-    const bySeq = new Map<number, Delivery>(missing.map(([seq, event_id, body]) => [seq, { event_id, body }]))
+  #send(customer_id: string, customer: Customer, batch: readonly Waiting[], { base, seqs, missing }: Numbered): void {
+    const bySeq = new Map<number, Delivery>(missing.map(event => [event.seq, event]))
     for (const [i, event] of batch.entries()) bySeq.set(seqs[i] ?? 0, event)
     for (const [seq, event] of [...bySeq].sort(([a], [b]) => a - b)) {
       if (seq <= customer.last) continue
-      if (customer.last > 0 && seq > customer.last + 1) this.#options.onGap(customer_id, customer.last + 1, seq - 1)
-      customer.last = seq
-      if (!this.#sentUnnumbered.delete(event.event_id)) this.#options.deliver(event, seq)
+      const expected = Math.max(customer.last, base) + 1
+      if (customer.last > 0 && seq > expected) this.#options.onGap(customer_id, { from: expected, to: seq - 1, reason: 'missed' })
+      this.#reach(customer_id, customer, seq)
+      if (this.#sent.has(event.event_id)) continue
+      this.#sent.set(event.event_id, true)
+      this.#options.deliver(event, seq)
     }
+  }
+
+  #reach(customer_id: string, customer: Customer, seq: number): void {
+    customer.last = Math.max(customer.last, seq)
+    this.#highest.set(customer_id, Math.max(seq, this.#highest.get(customer_id) ?? 0))
   }
 
   #sendUnnumbered(event: OutgoingEvent): void {
     const { event_id, customer_id, body, address } = event
-    if (!this.#sentUnnumbered.has(event_id)) this.#options.deliver(event, 0)
-    this.#sentUnnumbered.set(event_id, true)
-    // Beyond the bound the history keeps a hole; the sockets here have seen the event all the same.
+    if (!this.#sent.has(event_id)) this.#options.deliver(event, 0)
+    this.#sent.set(event_id, true)
+    // Beyond the bound the history would have a hole: then it ends instead. The sockets here have seen the event all the same.
     if (this.#late.length < maxLate) this.#late.push({ event_id, customer_id, body, address })
+    else this.#torn.add(customer_id)
   }
 }
