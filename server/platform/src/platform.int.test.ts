@@ -1,6 +1,6 @@
 // The launcher on real servers: a platform in a folder and on ports of its own, used by the tests one after another.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -89,6 +89,12 @@ describe('start --detach', () => {
     const again = await start()
     expect(again.code).toBe(0)
     expect(again.stdout).toContain('already runs')
+  })
+
+  it('puts a removed state file back', async () => {
+    rmSync(paths.stateFile)
+    expect((await cli('status', '--home', home)).code).toBe(0)
+    expect(readState(paths)?.status).toBe('ready')
   })
 
   it('from another folder on the same ports says which port, who holds it and what to do', async () => {
@@ -214,6 +220,19 @@ describe('a supervisor that was killed', () => {
     expect(again.stdout + again.stderr).toMatch(/ended \d+ processes that an earlier start had left running[\s\S]*VoIPBIN is ready/)
     expect(again.code).toBe(0)
     expect(left.filter(pid => ownedProcesses(home).includes(pid))).toEqual([])
+  })
+})
+
+describe('a supervisor that nobody can ask', () => {
+  it('because its folder was emptied is ended with all it started; the next start finds nothing in its way', async () => {
+    const supervisor = readState(paths)?.supervisor?.pid ?? 0
+    const kept = readFileSync(paths.secretsFile)
+    for (const file of [paths.stateFile, paths.controlSocket]) rmSync(file)
+    expect((await stop()).code).toBe(0)
+    expect(existsSync(`/proc/${supervisor}/exe`)).toBe(false)
+    expect(ownedProcesses(home)).toEqual([])
+    expect(readFileSync(paths.secretsFile)).toEqual(kept)
+    expect((await start()).code).toBe(0)
   })
 })
 

@@ -41,6 +41,12 @@ export const allPids = (): number[] => readdirSync('/proc').flatMap(name => (/^\
 /** Process group and session, to find children that outlived their parent. */
 export const groupOf = (pid: number): number => Number(statOf(pid)?.[2] ?? 0)
 
+/** The process that started it; 1 when that one is gone. */
+export const parentOf = (pid: number): number => Number(statOf(pid)?.[1] ?? 0)
+
+/** Its command line, word by word. */
+export const commandOf = (pid: number): string[] => read(`/proc/${pid}/cmdline`)?.split('\0') ?? []
+
 function environmentOf(pid: number): string[] {
   return read(`/proc/${pid}/environ`)?.split('\0') ?? []
 }
@@ -72,7 +78,7 @@ function holdsSocket(pid: number, link: string): boolean {
 
 /** One line for a person: pid, command, and which VoIPBIN it belongs to when it is one. */
 export function describeProcess(pid: number): string {
-  const command = read(`/proc/${pid}/cmdline`)?.split('\0').join(' ').trim().slice(0, 80) || read(`/proc/${pid}/comm`)?.trim() || '?'
+  const command = commandOf(pid).join(' ').trim().slice(0, 80) || read(`/proc/${pid}/comm`)?.trim() || '?'
   const owner = environmentOf(pid)
     .find(e => e.startsWith(`${OWNER_VARIABLE}=`))
     ?.slice(OWNER_VARIABLE.length + 1)
