@@ -11,6 +11,7 @@ import { readIfExists, tail } from './files.ts'
 import { INSIDE } from './paths.ts'
 import { CARRIER_IP } from './ports.ts'
 import { rtpengineCommand } from './probes.ts'
+import { OWNER_VARIABLE } from './proc.ts'
 
 const TONE_HZ = 440
 const DIGIT = '5'
@@ -49,7 +50,7 @@ export async function carrierCall(setup: Setup, plan: CallPlan): Promise<Carrier
   copyFileSync(path.resolve(import.meta.dirname, '../selftest/carrier.xml'), path.join(folder, 'carrier.xml'))
   const phone = await rtpPhone(0, CARRIER_IP)
   try {
-    const sipp = run(inRoot(paths, user, sippCommand(setup, plan, { callId, rtpPort: phone.port })))
+    const sipp = run(inRoot(paths, user, sippCommand(setup, plan, { callId, rtpPort: phone.port }), { [OWNER_VARIABLE]: paths.home }))
     const answer = await answered(path.join(folder, `messages-${plan.index}`), sipp)
     if (answer === undefined) throw new Error(`no answer to the carrier's INVITE: ${lastWords(folder, plan.index, (await sipp).code)}`)
     phone.play(sine(TONE_HZ, 1000), answer.media)

@@ -1,10 +1,11 @@
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Paths, ROOT } from './paths.ts'
-import { commandOf, identify, isAlive, ownedProcesses, type ProcessId, parentOf, signal } from './proc.ts'
+import { allPids, commandOf, identify, isAlive, ownedProcesses, type ProcessId, parentOf, signal } from './proc.ts'
 import { readState } from './state.ts'
 
 const GRACE_MS = 3000
+const SUPERVISOR_GRACE_MS = 6000
 const MAIN_SCRIPT = path.join(ROOT, 'server/platform/src/main.ts')
 
 /**
@@ -20,26 +21,36 @@ export function leftovers(paths: Paths): ProcessId[] {
   return [...recorded.map(({ pid, started }) => ({ pid, started })), ...marked]
 }
 
-/** Supervisors of this installation that nobody can ask any more, because somebody removed the state folder under them: parents of what is marked. */
-function lostSupervisors(paths: Paths): ProcessId[] {
+/**
+ * Supervisors that nobody can ask any more, because somebody removed the state folder under them (parents of what is marked), and what they started:
+ * without the folder nothing is recorded, and a Redis shows no mark.
+ */
+function lostSupervisors(paths: Paths): { supervisors: ProcessId[]; children: ProcessId[] } {
   const parents = new Set(ownedProcesses(paths.home).map(parentOf))
-  return [...parents].filter(pid => pid > 1 && pid !== process.pid && commandOf(pid).includes(MAIN_SCRIPT)).map(identify)
+  const supervisors = [...parents].filter(pid => pid > 1 && pid !== process.pid && commandOf(pid).includes(MAIN_SCRIPT))
+  const children = allPids().filter(pid => supervisors.includes(parentOf(pid)))
+  return { supervisors: supervisors.map(identify), children: children.map(identify) }
 }
 
-/** Ends them, politely first; the supervisor before all, which would start them again. Gives how many there were. */
+/** Ends them, politely first. Gives how many there were. */
 export async function endLeftovers(paths: Paths): Promise<number> {
   const lost = lostSupervisors(paths)
-  const found = [...lost, ...leftovers(paths)]
-  for (const { pid } of lost) signal(pid, 'SIGKILL')
-  for (const { pid } of found) {
+  // first, because they would start the others again; they stop what they started
+  await end(lost.supervisors, SUPERVISOR_GRACE_MS)
+  const found = [...leftovers(paths), ...lost.children.filter(isAlive)]
+  await end(found, GRACE_MS)
+  // children of theirs that were started meanwhile
+  for (const pid of ownedProcesses(paths.home)) signal(pid, 'SIGKILL')
+  return lost.supervisors.length + lost.children.length || found.length
+}
+
+async function end(processes: readonly ProcessId[], grace_ms: number): Promise<void> {
+  for (const { pid } of processes) {
     signal(pid, 'SIGTERM')
     signal(pid, 'SIGCONT')
   }
-  const deadline = Date.now() + GRACE_MS
-  while (found.some(isAlive) && Date.now() < deadline) await delay(50)
-  for (const id of found.filter(isAlive)) signal(id.pid, 'SIGKILL')
-  while (found.some(isAlive)) await delay(20)
-  // children of theirs that were started meanwhile
-  for (const pid of ownedProcesses(paths.home)) signal(pid, 'SIGKILL')
-  return found.length
+  const deadline = Date.now() + grace_ms
+  while (processes.some(isAlive) && Date.now() < deadline) await delay(50)
+  for (const id of processes.filter(isAlive)) signal(id.pid, 'SIGKILL')
+  while (processes.some(isAlive)) await delay(20)
 }

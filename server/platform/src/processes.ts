@@ -129,6 +129,8 @@ function rabbitmqEnvironment({ ports }: Setup, dir: string): Record<string, stri
     RABBITMQ_CONFIG_FILE: `${dir}/etc/rabbitmq.conf`,
     RABBITMQ_ENABLED_PLUGINS_FILE: `${dir}/etc/enabled_plugins`,
     RABBITMQ_PID_FILE: `${dir}/data/rabbitmq.pid`,
+    // it watches epmd every minute, and one that it starts itself would keep the port from ours
+    ERL_FLAGS: '-start_epmd false',
     // the distribution port too stays on this machine
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
   }
