@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import type { Operation } from './document.ts'
 import { soundPath } from './mutations.ts'
-import { bearer, findings, key, World } from './world.ts'
+import { bearer, findings, key, undeclared, World } from './world.ts'
 
 let world: World
 beforeAll(async () => {
@@ -21,7 +21,7 @@ const ask = (
     const answer = await world.request(operation.method, soundPath(operation, world.document), { body, headers })
     const reason = answer.body?.error?.reason as string | undefined
     return answer.status === want.status && want.reasons.includes(reason ?? '')
-      ? undefined
+      ? undeclared(operation, answer)
       : `${operation.id}: ${answer.status} ${reason ?? answer.text.slice(0, 100)}`
   })
 
@@ -82,4 +82,16 @@ test('what belongs to the platform is refused to a customer’s administrator', 
   const platform = closed().filter(operation => operation.owner === 'platform')
   expect(platform.length).toBeGreaterThan(0)
   expect(await ask(platform, key(world.state.demo.accesskey), { status: 403, reasons: ['PERMISSION_DENIED'] })).toEqual([])
+})
+
+test('whoever is known is told with every answer what is left of the limit', async () => {
+  const headers = key((await world.customer()).accesskey)
+  const wrong = await findings(closed(), async operation => {
+    const body = operation.body ? JSON.stringify(operation.body.example ?? {}) : undefined
+    const answer = await world.request(operation.method, soundPath(operation, world.document), { body, headers })
+    const [limit, remaining, reset] = ['limit', 'remaining', 'reset'].map(name => answer.headers.get(`ratelimit-${name}`))
+    const told = limit === '1000000' && Number(remaining) > 0 && /^\d+$/.test(reset ?? '')
+    return told ? undeclared(operation, answer) : `${operation.id}: ${answer.status} ${limit} ${remaining} ${reset}`
+  })
+  expect(wrong).toEqual([])
 })

@@ -17,7 +17,8 @@ let operator: Record<string, string>
 let rows: Map<string, string>
 beforeAll(async () => {
   world = await World.open()
-  const mine = await world.customer()
+  // Without credit, so that nothing is dialled to anybody outside.
+  const mine = await world.customer({ credit: 0 })
   own = bearer(await world.login(mine))
   operator = await world.operator(mine.customer_id)
   rows = await rowsOf(world, own, mine.customer_id)

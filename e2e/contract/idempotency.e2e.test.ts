@@ -23,9 +23,6 @@ beforeAll(async () => {
   const account = (await world.request('GET', '/v1.0/billing_account', { headers: own })).body
   rows.set('provider', provider.id).set('billing_account', account.id)
   await world.make('/v1.0/available_numbers', operator, { numbers: stock.map(number => ({ number, country: 'US' })) })
-  // Something to take from.
-  const path = `/v1.0/billing_accounts/${account.id}/balance_add`
-  await world.make(path, operator, { amount: 1_000_000_000, detail: 'Credit of a test' })
 })
 
 const withKey = (): Operation[] => world.operations.filter(operation => operation.idempotent)

@@ -79,8 +79,8 @@ export class World {
     return customer_id === undefined ? bearer(token) : { ...bearer(token), 'x-voipbin-customer-id': customer_id }
   }
 
-  /** A customer with one administrator and one extension, so that what a test does to it disturbs no other test. Its limits are never reached. */
-  async customer(): Promise<Account> {
+  /** A customer with an administrator, an extension and credit, so that what a test does to it disturbs no other. Its limits are never reached. */
+  async customer({ credit = 1_000_000_000 } = {}): Promise<Account> {
     const unique = randomUUID()
     const most = 1_000_000
     const { id } = await this.make('/v1.0/customers', await this.operator(), {
@@ -95,6 +95,11 @@ export class World {
     await this.make('/v1.0/agents', acting, fields)
     const mine = bearer(await this.login({ username, password }))
     const { token } = await this.make('/v1.0/accesskeys', mine, { name: 'contract test', scopes: ['customer_admin'] })
+    if (credit > 0) {
+      const account = await this.request('GET', '/v1.0/billing_account', { headers: mine })
+      const fields = { amount: credit, detail: 'Credit of a test' }
+      await this.make(`/v1.0/billing_accounts/${account.body.id}/balance_add`, await this.operator(), fields)
+    }
     await this.make('/v1.0/extensions', mine, { extension: '1001', password: unique.slice(0, 20) })
     return { customer_id: id, username, password, accesskey: token ?? '' }
   }

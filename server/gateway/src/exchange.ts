@@ -5,7 +5,7 @@ import type { HeaderMap } from './errors.ts'
 import type { Identity } from './identity.ts'
 import type { Route } from './route.ts'
 
-const wellFormed = /^[A-Za-z0-9][A-Za-z0-9._:-]{7,63}$/
+const wellFormed = /^[A-Za-z0-9][\w.:-]{7,63}$/
 
 /** The caller's own id when it is one that may go into logs and tables, otherwise a new one. */
 export function requestIdOf(incoming: IncomingMessage): string {

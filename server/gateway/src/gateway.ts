@@ -244,6 +244,8 @@ function probes({ bus, database, cache }: Pick<GatewayParts, 'bus' | 'database' 
       () => 'away',
     )
   return {
+    // Monitors of existing installations ask here.
+    '/ping': async () => ({ ok: true, body: { message: 'pong' } }),
     '/health': async () => ({ ok: true, body: { status: 'alive', uptime_s: Math.round((Date.now() - started) / 1_000) } }),
     '/ready': async () => {
       const checks = {
