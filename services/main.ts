@@ -7,6 +7,7 @@ import {
   openCache,
   openDb,
   openHttp,
+  openStates,
   serve,
   serveHealth,
   setInstallationKey,
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
   const cache = openCache({ url: config.REDIS_URL, prefix: config.REDIS_PREFIX, log })
   const bus = await openBus({ url: config.AMQP_URL, log, name: config.INSTANCE ?? name, prefix: config.REDIS_PREFIX })
   const http = openHttp({ allow_private: config.HTTP_ALLOW_PRIVATE })
+  const states = await openStates(config.ZMQ_BIND, log)
   let ready = () => false
   const health = await serveHealth({
     port: config.PORT_HEALTH,
@@ -39,9 +41,9 @@ async function main(): Promise<void> {
     },
     optional: { redis: () => cache.ping() },
   })
-  const closeAll = () => Promise.all([bus.close(), database.close(), cache.close(), http.close(), health.close()])
+  const closeAll = () => Promise.all([bus.close(), database.close(), cache.close(), http.close(), health.close(), states?.close()])
 
-  const started = serve(services, { bus, database, cache, http, log, errors, env: process.env })
+  const started = serve(services, { bus, database, cache, http, log, errors, states, env: process.env })
   let stopping: Promise<void> | undefined
   const stop = (signal: string): Promise<void> => {
     stopping ??= (async () => {

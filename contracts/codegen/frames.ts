@@ -92,9 +92,10 @@ function envelope(model: Model): string {
 }
 
 /** `realtime/index.ts`: the frames, and the validator of what clients send. */
-export function realtimeFile(): Output {
+export function realtimeFile(model: Model): Output {
+  const states = readStates(model).map(({ type, resource, fields }) => `  ${quote(type)}: ${literal({ resource, fields })},\n`)
   const text = `${header}import type { ZodType } from 'zod'
-import type { ClientFrame } from '../sdk/realtime.ts'
+import type { ClientFrame, StateType } from '../sdk/realtime.ts'
 import { ClientFrame as validator } from '../validators/websocket.ts'
 
 export type * from '../sdk/realtime.ts'
@@ -102,6 +103,10 @@ export { closeCodes } from '../sdk/realtime.ts'
 
 /** Accepts one parsed client frame and nothing else. */
 export const clientFrame: ZodType<ClientFrame> = validator as ZodType<ClientFrame>
+
+/** Every state: the resource it is about, and its own fields besides \`customer_id\`, \`<resource>_id\` and \`timestamp\`. */
+export const states: Readonly<Record<StateType, { readonly resource: string; readonly fields: readonly string[] }>> = {
+${states.join('')}}
 `
   return { path: 'realtime/index.ts', text }
 }

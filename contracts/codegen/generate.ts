@@ -36,7 +36,7 @@ async function outputs(model: Model, bus: Output[]): Promise<Output[]> {
     errorsFile(model),
     projectFile(model),
     eventsFile(model),
-    realtimeFile(),
+    realtimeFile(model),
     webhooksFile(),
     signFile(),
     await sdkTypesFile(openapi),

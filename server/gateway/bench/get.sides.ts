@@ -245,6 +245,7 @@ const roles: Record<string, () => Promise<void>> = {
       domains: [],
       eventResources: [],
       views: {},
+      states: {},
     }
     const gateway = await startGateway({ config, bus, database, cache, log: silentLogger, contract })
     stop.push(

@@ -73,6 +73,17 @@ const schema = sharedConfig
     /** Folder with the built softphone; without it /softphone/ is not served. */
     SOFTPHONE_DIR: z.string().optional(),
     SOFTPHONE_CONFIG: z.string().refine(isJsonObject).default('{}').describe('must be a JSON object'),
+    /** Publishers of states (ZeroMQ). A host name stands for all addresses it has. */
+    ZMQ_CONNECT: z
+      .string()
+      .default('')
+      .refine(text =>
+        text
+          .split(',')
+          .filter(Boolean)
+          .every(one => /^tcp:\/\/\S+:\d{1,5}$/.test(one.trim()) && URL.canParse(one.trim())),
+      )
+      .describe('must be tcp://<host>:<port>, separated by commas'),
     WS_SOCKETS_PER_CUSTOMER: whole(1, 1_000_000, 'a number of sockets').default(1_000),
     WS_TOPICS_PER_SOCKET: whole(1, 10_000, 'a number of topics').default(100),
   })

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { domains, eventResources } from '@voipbin/generated/events/index'
 import { permissions, resources, routes as rows } from '@voipbin/generated/gateway/index'
+import { states } from '@voipbin/generated/realtime/index'
 import { calls } from '@voipbin/generated/rpc/calls'
 import {
   type Bus,
@@ -37,6 +38,7 @@ import { assertSafe, type Route } from './route.ts'
 import { parseKeys, Tokens } from './tokens.ts'
 import type { EventView } from './websocket/events.ts'
 import type { HubLimits } from './websocket/hub.ts'
+import type { StateView } from './websocket/states.ts'
 
 export interface GatewayParts {
   config: GatewayConfig
@@ -58,6 +60,7 @@ export interface Contract {
   domains: readonly string[]
   eventResources: readonly string[]
   views: Readonly<Record<string, EventView>>
+  states: Readonly<Record<string, StateView>>
 }
 
 export interface RunningGateway extends AsyncDisposable {
@@ -78,6 +81,7 @@ const generatedContract = (): Contract => ({
   domains,
   eventResources,
   views: eventViews,
+  states,
 })
 
 /** Starts a gateway in this process. Resolves when it takes requests and hears events. */
@@ -136,6 +140,8 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     topicPermissions,
     domains: contract.domains,
     views: contract.views,
+    states: contract.states,
+    state_publishers: listOf(config.ZMQ_CONNECT),
     limits: { sockets_per_customer: config.WS_SOCKETS_PER_CUSTOMER, topics_per_socket: config.WS_TOPICS_PER_SOCKET, ...parts.limits },
   })
   const revoke = async (hash: string): Promise<void> => {

@@ -12,6 +12,7 @@ import { openHistory } from './websocket/history.ts'
 import { Hub, type HubLimits } from './websocket/hub.ts'
 import { Protocol } from './websocket/protocol.ts'
 import { type Delivery, Sequencer } from './websocket/sequence.ts'
+import { openStateFeed, type StateView } from './websocket/states.ts'
 import type { Topic } from './websocket/topics.ts'
 import { createUpgrade } from './websocket/upgrade.ts'
 
@@ -27,6 +28,9 @@ export interface RealtimeOptions {
   stable: boolean
   domains: readonly string[]
   views: Readonly<Record<string, EventView>>
+  /** Publishers of states. */
+  state_publishers: readonly string[]
+  states: Readonly<Record<string, StateView>>
   /** Resources a topic may name -> the permission it needs. */
   topicPermissions: ReadonlyMap<string, string>
   origins: readonly string[]
@@ -92,6 +96,7 @@ export function openRealtime(options: RealtimeOptions) {
       if (!covered) void sequencer.forget()
     },
   })
+  const states = openStateFeed({ connect: options.state_publishers, views: options.states, hub, log })
   return {
     hub,
     upgrade,
@@ -100,7 +105,7 @@ export function openRealtime(options: RealtimeOptions) {
     close: async () => {
       clearInterval(recovery)
       await hub.close()
-      await feed.close()
+      await Promise.all([feed.close(), states.close()])
     },
   }
 }

@@ -2,6 +2,7 @@ import {
   type CallTable,
   type Context,
   type Event,
+  type EventRow,
   type MethodRow,
   owned,
   type Service,
@@ -260,8 +261,15 @@ function operations(state: FixtureState): Record<string, Record<string, Operatio
   }
 }
 
-const emits: Record<string, Record<string, { domain: string; resource: string; internal: boolean }>> = {
-  widget: { 'widget.created': { domain: 'widget', resource: 'widget', internal: false } },
+const emits: Record<string, Record<string, EventRow>> = {
+  widget: {
+    'widget.created': {
+      domain: 'widget',
+      resource: 'widget',
+      internal: false,
+      state: { type: 'widget.state', fields: ['name', 'secret_note'] },
+    },
+  },
   agent: { 'session.ended': { domain: 'agent', resource: 'session', internal: true } },
   customer: {
     'accesskey.deleted': { domain: 'customer', resource: 'accesskey', internal: false },

@@ -6,6 +6,7 @@ import {
   openCache,
   type RedisCache,
   type Running,
+  StatePublisher,
   serve,
   silentLogger,
   tokenHash,
@@ -169,6 +170,7 @@ export function fixtureContract(calls: Contract['calls']): Contract {
     permissions: ['widget_read', 'widget_create', 'widget_update', 'platform_read'],
     domains: ['widget', 'agent', 'customer'],
     eventResources: ['widget', 'agent'],
+    states: { 'widget.state': { resource: 'widget', fields: ['name'] }, 'widget.metrics': { resource: 'widget', fields: ['count'] } },
     views: {
       'widget.created': { internal: false, project: projectWidget },
       'session.ended': { internal: true, project: () => undefined },
@@ -214,6 +216,7 @@ export class Fixture {
   cache!: RedisCache
   database!: Database & { readonly url: string; drop(): Promise<void> }
   running!: Running
+  states!: StatePublisher
   #contract!: Contract
 
   static async open(parts: Partial<GatewayParts> & { env?: Record<string, string> } = {}): Promise<Fixture> {
@@ -222,6 +225,7 @@ export class Fixture {
     fixture.cache = openCache({ url: testUrl('REDIS_URL'), prefix: fixture.prefix })
     await fixture.cache.ready()
     fixture.bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix: fixture.prefix })
+    fixture.states = await StatePublisher.open({ bind: 'tcp://127.0.0.1:*', log: silentLogger })
     const { services, calls } = fixtureServices(fixture.state)
     fixture.running = await serve(services, {
       bus: fixture.bus,
@@ -229,6 +233,7 @@ export class Fixture {
       cache: fixture.cache,
       log: silentLogger,
       errors: fixtureErrors,
+      states: fixture.states,
       http: { request: () => Promise.reject(new Error('no http here')) },
     })
     fixture.#contract = fixtureContract(calls)
@@ -311,6 +316,7 @@ export class Fixture {
     await Promise.all(this.gateways.map(gateway => gateway.close()))
     await this.running.close()
     await this.#removeQueues()
+    await this.states.close()
     await this.bus.close()
     const keys = await this.cache.redis.keys(`${this.prefix}*`)
     if (keys.length > 0) await this.cache.redis.del(...keys.map(key => key.slice(this.prefix.length)))

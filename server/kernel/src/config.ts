@@ -66,6 +66,12 @@ export const sharedConfig = z.object({
   /** Before every Redis key and AMQP queue name of this installation. Empty by default. */
   REDIS_PREFIX: z.string().max(64).default('').describe('must be at most 64 characters'),
   AMQP_URL: url('amqp', 'amqps'),
+  /** Where this process publishes states (ZeroMQ); without it, it does not. */
+  ZMQ_BIND: z
+    .string()
+    .regex(/^tcp:\/\/[^\s:]+:(\d{1,5}|\*)$/)
+    .optional()
+    .describe('must be tcp://<address>:<port>'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('must be debug, info, warn, error or silent'),
   /** Tells instances of one service apart in logs. */
   INSTANCE: z

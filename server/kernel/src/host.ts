@@ -6,6 +6,7 @@ import type { Outbox, WrittenRow } from './outbox.ts'
 import type { RpcClient } from './rpc-client.ts'
 import type { Service } from './service.ts'
 import type { TimerStore } from './timers.ts'
+import type { StateMessage } from './zmq.ts'
 
 /** Reason -> how it is answered. `generated/errors.ts` has all of them. */
 export type ErrorTable = Readonly<Record<string, { status: Status; message: string }>>
@@ -34,5 +35,5 @@ export interface HostData {
   readonly outbox: Outbox
   readonly timers: TimerStore
   /** Called after each commit with what others in this process may be waiting for. */
-  committed(effects: { events: readonly WrittenRow[]; timer_due: number | undefined }): void
+  committed(effects: { events: readonly WrittenRow[]; states: readonly StateMessage[]; timer_due: number | undefined }): void
 }

@@ -125,3 +125,12 @@ export { defineService } from './service.ts'
 export { type SystemTables, systemTables } from './system-tables.ts'
 export { isTransient } from './transient.ts'
 export { toDetails, type Validator, validate } from './validate.ts'
+export {
+  openStates,
+  type StateMessage,
+  StatePublisher,
+  type StateSink,
+  StateSubscription,
+  type StateSubscriptionOptions,
+  topicPrefix,
+} from './zmq.ts'

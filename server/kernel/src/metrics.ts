@@ -32,6 +32,7 @@ export const metrics = {
   eventLag: histogram('voipbin_event_lag_seconds', 'From commit to handled', ['service']),
   outboxBacklog: gauge('voipbin_outbox_backlog', 'Events committed and not yet published', ['service']),
   dlq: counter('voipbin_dlq_total', 'Messages given up; each one is an alert', ['queue']),
+  states: counter('voipbin_states_total', 'States of the fast path: sent, dropped, passed on', ['state_type', 'outcome']),
   timers: counter('voipbin_timers_total', 'Durable timers run', ['service', 'name', 'outcome']),
   timerLag: histogram('voipbin_timer_lag_seconds', 'How late a timer ran', ['service']),
   transactions: counter('voipbin_transactions_total', 'Database transactions: ok, replayed, retried, failed', ['service', 'outcome']),

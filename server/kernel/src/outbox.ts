@@ -2,6 +2,7 @@ import type { Caller, Db } from './context.ts'
 import { uuid7 } from './id.ts'
 import type { Contract, EventRow } from './service.ts'
 import { dbTime, run, select } from './statements.ts'
+import type { StateMessage } from './zmq.ts'
 
 /** An event that is complete but for its number. */
 export interface PendingEvent {
@@ -16,6 +17,8 @@ export interface PendingEvent {
   timestamp: string
   /** JSON, taken when the event was emitted: what happens to the object afterwards is not part of it. */
   data: string
+  /** What goes out by the fast path besides. */
+  state: StateMessage | undefined
 }
 
 /** One row that waits to leave. */
@@ -69,21 +72,32 @@ export class Outbox {
   prepare(event_type: string, data: unknown, caller: Caller, now: Date): PendingEvent {
     const row = Object.hasOwn(this.#contract.emits, event_type) ? this.#contract.emits[event_type as never] : undefined
     if (!row) throw new Error(`${this.#contract.name} does not declare the event ${event_type}`)
-    const { domain, resource, internal, project } = row as EventRow
+    const { domain, resource, internal, project, state } = row as EventRow
     const fields = data as Record<string, unknown>
     const resource_id = text(fields.id) ?? text(fields[`${resource}_id`])
     if (!resource_id) throw new Error(`event ${event_type} has neither id nor ${resource}_id`)
+    const customer_id = text(fields.customer_id) ?? caller.customer_id
+    const timestamp = now.toISOString()
     return {
       event_id: uuid7(),
       event_type,
       domain,
-      customer_id: text(fields.customer_id) ?? caller.customer_id,
+      customer_id,
       resource_type: resource,
       resource_id,
       internal,
       request_id: caller.request_id,
-      timestamp: now.toISOString(),
+      timestamp,
       data: JSON.stringify(project ? project(data as never) : data),
+      state: state && {
+        type: state.type,
+        data: {
+          customer_id,
+          [`${resource}_id`]: resource_id,
+          ...Object.fromEntries(state.fields.map(name => [name, fields[name]])),
+          timestamp,
+        },
+      },
     }
   }
 

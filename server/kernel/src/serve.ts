@@ -17,6 +17,7 @@ import { RpcServer } from './rpc-server.ts'
 import type { CallTable, Event, Service } from './service.ts'
 import { TimerRunner, TimerStore } from './timers.ts'
 import { atMost, pause } from './wake.ts'
+import type { StateSink } from './zmq.ts'
 
 export interface ServeOptions {
   bus: Bus
@@ -29,6 +30,8 @@ export interface ServeOptions {
   errors: ErrorTable
   /** Where services find the settings they declare: the environment, given by who starts them. Default: empty. */
   env?: Readonly<Record<string, string | undefined>>
+  /** The fast path for states; without it none go out. */
+  states?: StateSink | undefined
   /** Values for queue names with a parameter, e.g. `{ asterisk_id }`. */
   instance?: Readonly<Record<string, string>>
   /** How long starting may wait for broker and database, in milliseconds. Default 60,000. */
@@ -157,7 +160,8 @@ function startable(service: Service, options: PartOptions): Part {
     inbox: new Inbox(contract.name),
     outbox,
     timers: new TimerStore(contract.name),
-    committed: ({ events, timer_due }) => {
+    committed: ({ events, states, timer_due }) => {
+      for (const state of states) options.states?.publish(state)
       if (events.length > 0) relay?.committed(events)
       if (timer_due !== undefined) timers?.committed(timer_due)
     },

@@ -115,6 +115,6 @@ export async function runTx<T>(host: Host, message: Message, caller: Caller, log
     }
   }
   // After the cache has been cleaned: who hears of the event reads the new state.
-  data.committed({ events: done.written, timer_due: done.timer_due })
+  data.committed({ events: done.written, states: done.events.flatMap(event => event.state ?? []), timer_due: done.timer_due })
   return result
 }

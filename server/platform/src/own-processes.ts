@@ -4,7 +4,7 @@ import { ARI_USER, asteriskName, EDGE_DATABASE, kamailioName, type Setup } from 
 import { connections } from './connections.ts'
 import { COMPILE_CACHE, NODE } from './node.ts'
 import { ROOT } from './paths.ts'
-import { healthPort } from './ports.ts'
+import { healthPort, LISTEN_IP } from './ports.ts'
 import { httpProbe } from './probes.ts'
 import { url } from './processes.ts'
 import { planServices } from './services.ts'
@@ -32,12 +32,16 @@ export const SUPER_ADMIN = 'admin@voipbin.example'
 function ownRows(setup: Setup): OwnProcess[] {
   const { flags, ports } = setup
   return [
-    ...planServices(flags).map(({ name, services }) => ({
+    ...planServices(flags).map(({ name, services }, n) => ({
       name,
       script: 'services/main.ts',
       args: services,
+<<<<<<< HEAD
       env: serviceEnvironment(setup),
       dependsOn: DATA,
+=======
+      env: { ...serviceEnvironment(setup), ZMQ_BIND: statesUrl(setup, n) },
+>>>>>>> 2e48d82 (ZeroMQ fast path: services publish states with their commits, gateways pass them on as state frames)
     })),
     ...ports.asteriskCall.map((own, n) => ({
       name: `asterisk-proxy-${n + 1}`,
@@ -67,6 +71,9 @@ function dataEnvironment(setup: Setup): Record<string, string> {
   const { MYSQL_URL, REDIS_URL, AMQP_URL } = connections(setup)
   return { MYSQL_URL, REDIS_URL, AMQP_URL, INSTALLATION_KEY: setup.secrets.installation_key }
 }
+
+/** Where the n-th service process publishes states. */
+const statesUrl = ({ ports }: Setup, n: number): string => `tcp://${LISTEN_IP}:${ports.states + n}`
 
 function serviceEnvironment(setup: Setup): Record<string, string> {
   const { flags, paths, ports, secrets } = setup
@@ -107,6 +114,9 @@ function gatewayEnvironment(setup: Setup): Record<string, string> {
     ...dataEnvironment(setup),
     JWT_KEYS: secrets.jwt_keys.map(({ id, key }) => `${id}:${key}`).join(','),
     PUBLIC_URLS: new URL(api_url).origin,
+    ZMQ_CONNECT: planServices(flags)
+      .map((_, n) => statesUrl(setup, n))
+      .join(','),
     SOFTPHONE_DIR: SOFTPHONE_DIST,
     SOFTPHONE_CONFIG: JSON.stringify(softphone),
   }

@@ -34,6 +34,8 @@ export interface Ports {
   rtpengineNg: number
   rtpengineHttp: number
   rtpengineRtp: readonly [min: number, max: number]
+  /** Where service processes publish states (ZeroMQ): this plus their index. */
+  states: number
   /** Gateways after the first: this plus their index. */
   gateways: number
   /** Carriers of the self-test, at {@link CARRIER_IP}: this and the next ones. */
@@ -68,6 +70,7 @@ export function portsOf(flags: Pick<Flags, 'portBase' | 'httpPort' | 'instances'
     rtpengineNg: at(30),
     rtpengineHttp: at(31),
     rtpengineRtp: [at(1000), at(2999)],
+    states: at(400),
     gateways: at(90),
     selfTest: at(100),
     carrier: at(120),
