@@ -36,12 +36,8 @@ function ownRows(setup: Setup): OwnProcess[] {
       name,
       script: 'services/main.ts',
       args: services,
-<<<<<<< HEAD
-      env: serviceEnvironment(setup),
-      dependsOn: DATA,
-=======
       env: { ...serviceEnvironment(setup), ZMQ_BIND: statesUrl(setup, n) },
->>>>>>> 2e48d82 (ZeroMQ fast path: services publish states with their commits, gateways pass them on as state frames)
+      dependsOn: DATA,
     })),
     ...ports.asteriskCall.map((own, n) => ({
       name: `asterisk-proxy-${n + 1}`,
