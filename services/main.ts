@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const database = openDb({ url: config.MYSQL_URL, pool_max: config.MYSQL_POOL_MAX })
   const cache = openCache({ url: config.REDIS_URL, prefix: config.REDIS_PREFIX, log })
   const bus = await openBus({ url: config.AMQP_URL, log, name: config.INSTANCE ?? name, prefix: config.REDIS_PREFIX })
-  const http = openHttp({ allow_private: config.HTTP_ALLOW_PRIVATE })
+  const http = openHttp({ allow_private: config.HTTP_ALLOW_PRIVATE, allow: config.HTTP_ALLOW_ADDRESSES })
   const states = await openStates(config.ZMQ_BIND, log)
   let ready = () => false
   const health = await serveHealth({

@@ -1,8 +1,7 @@
-import { flag, serviceConfig, text } from '@voipbin/kernel'
+import { addressSettings, serviceConfig, text } from '@voipbin/kernel'
 
 export const config = serviceConfig({
-  /** Lets webhooks go to private addresses. For tests and closed installations. */
-  HTTP_ALLOW_PRIVATE: flag().default(false),
+  ...addressSettings,
   /** Of the operator's own customer, when it is made. */
   OPERATOR_NAME: text(/^.{1,255}$/, 'must have 1 to 255 characters').default('Operator'),
   OPERATOR_EMAIL: text(/^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'must be an e-mail address').default('operator@voipbin.example'),

@@ -1,5 +1,5 @@
 import type { Accesskey, Customer } from '@voipbin/generated/schemas'
-import { isPublicAddress, randomToken, tokenHash } from '@voipbin/kernel'
+import { randomToken, tokenHash } from '@voipbin/kernel'
 import type { AccesskeyRow, CustomerRow } from './schema.ts'
 
 /** A webhook secret that a newer one has replaced; payloads are signed with it until `tm_end`, RFC 3339. */
@@ -35,15 +35,6 @@ export function retireSecret(row: Pick<CustomerRow, 'webhook_secret' | 'old_webh
   const retired = overlap > 0 ? [{ secret: row.webhook_secret, tm_end: later(now, overlap) }] : []
   const olds = [...retired, ...oldSecretsOf(row, now)].slice(0, maxOldSecrets)
   return olds.length > 0 ? JSON.stringify(olds) : null
-}
-
-/** Whether webhooks must not go there: an address that is not public, or a name that always means this machine. Other names are checked when they are looked up. */
-export function isRefusedUri(uri: string): boolean {
-  if (!URL.canParse(uri)) return true
-  const host = new URL(uri).hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
-  if (/^(.+\.)?localhost$/i.test(host)) return true
-  const literal = host.includes(':') || /^\d+(\.\d+){3}$/.test(host)
-  return literal && !isPublicAddress(host)
 }
 
 /** A customer as the contract knows it: no secret, no key, no version. */

@@ -1,7 +1,6 @@
 import type { Action, ActiveflowEndReason } from '@voipbin/generated/schemas'
 import { describe, expect, test } from 'vitest'
 import { refusalOf, type StoredAction, variablesOf, withIds } from './actions.ts'
-import { mayBeCalled } from './config.ts'
 import { advance, finished, maxExecuted, type Position } from './engine.ts'
 
 const clock = { stamp: () => '2026-01-20T12:00:00.000000Z' }
@@ -181,13 +180,3 @@ test.each([
   },
   { type: 'talk' as const, result: { outcome: 'ok' as const }, want: {} },
 ])('variablesOf($type, $result)', ({ type, result, want }) => expect(variablesOf(type, result)).toEqual(want))
-
-test.each([
-  { uri: 'https://example.com/hook', want: true },
-  { uri: 'http://93.184.216.34:8080/', want: true },
-  { uri: 'http://127.0.0.1/', want: false },
-  { uri: 'http://[::1]/', want: false },
-  { uri: 'http://localhost:80/', want: false },
-  { uri: 'http://user:pass@example.com/', want: false },
-  { uri: 'ftp://example.com/', want: false },
-])('mayBeCalled($uri) is $want', ({ uri, want }) => expect(mayBeCalled(uri)).toBe(want))

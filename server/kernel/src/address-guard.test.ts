@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isPublicAddress } from './address-guard.ts'
+import { AddressGuard, isPublicAddress, parseNetworks } from './address-guard.ts'
 
 test.each([
   '8.8.8.8',
@@ -36,6 +36,9 @@ test.each([
   '::7f00:1',
   '::127.0.0.1',
   '64:ff9b::7f00:1',
+  '64:ff9b::808:808',
+  '64:ff9b:1::1',
+  '4000::1',
   '2002:7f00:1::',
   '2001:0:53aa:64c::',
   'fc00::1',
@@ -46,3 +49,43 @@ test.each([
   'localhost',
   '',
 ])('%s is not', address => expect(isPublicAddress(address)).toBe(false))
+
+const open = new AddressGuard({ allow_private: true })
+const strict = new AddressGuard()
+const some = new AddressGuard({ allow: '127.0.0.1, 10.1.0.0/16,fd00::/8' })
+
+test.each([
+  { uri: 'https://acme.example/hook', to: [open, strict, some] },
+  { uri: 'https://8.8.8.8/hook', to: [open, strict, some] },
+  { uri: 'http://93.184.216.34:8080/', to: [open, strict, some] },
+  { uri: 'http://127.0.0.1/', to: [open, some] },
+  { uri: 'http://127.1/', to: [open, some] },
+  { uri: 'http://0x7f000001/', to: [open, some] },
+  { uri: 'http://127.0.0.2/', to: [open] },
+  { uri: 'http://10.1.2.3:8080/', to: [open, some] },
+  { uri: 'http://10.2.2.3:8080/', to: [open] },
+  { uri: 'http://[fd12::1]/', to: [open, some] },
+  { uri: 'http://[::1]/', to: [open] },
+  { uri: 'http://[::ffff:10.9.0.1]/', to: [open] },
+  { uri: 'http://localhost:3000/', to: [open, some] },
+  { uri: 'http://api.localhost./', to: [open, some] },
+  { uri: 'http://169.254.169.254/latest', to: [open] },
+  { uri: 'http://224.0.0.1/', to: [open] },
+  { uri: 'http://user:pass@acme.example/', to: [] },
+  { uri: 'ftp://acme.example/', to: [] },
+  { uri: 'http://', to: [] },
+  { uri: 'nothing', to: [] },
+])('$uri', ({ uri, to }) => {
+  expect([open, strict, some].filter(guard => guard.acceptsUri(uri))).toEqual(to)
+})
+
+test.each(['10.0.0.0/33', 'fd00::/129', 'example.com', '10.1', '10.0.0.1/x'])('%s is no network', list => {
+  expect(() => parseNetworks(list)).toThrow(TypeError)
+})
+
+test('a name is looked up once, and one refused address refuses it', async () => {
+  const ask = (guard: AddressGuard) =>
+    new Promise(resolve => guard.lookup('localhost', { all: true }, (error, found) => resolve(error ? error.name : found)))
+  expect(await ask(strict)).toBe('AddressRefused')
+  expect(await ask(open)).toContainEqual({ address: '127.0.0.1', family: 4 })
+})

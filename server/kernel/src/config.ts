@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { AddressGuard, parseNetworks } from './address-guard.ts'
 import { parseKeyRing } from './crypto.ts'
 
 /** The boot is refused: the message names every variable that is wrong and the rule it breaks, never its value. */
@@ -58,6 +59,31 @@ const isKeyRing = (text: string): boolean => {
   }
 }
 
+const isNetworkList = (text: string): boolean => {
+  try {
+    return parseNetworks(text) !== undefined
+  } catch (error) {
+    if (error instanceof TypeError) return false
+    throw error
+  }
+}
+
+/** Where requests of the platform may go besides public addresses. A service that checks a URL when it is given declares them, too. */
+export const addressSettings = {
+  /** Lets the platform send requests to every address. For tests and closed installations. */
+  HTTP_ALLOW_PRIVATE: flag().default(false),
+  /** Addresses and networks that requests may go to although they are not public, separated by commas. For development. */
+  HTTP_ALLOW_ADDRESSES: z
+    .string()
+    .refine(isNetworkList)
+    .default('')
+    .describe('must be addresses or networks (10.1.0.0/16), separated by commas'),
+}
+
+/** Whether a URL could be asked under these settings, judged by its looks; names are looked up, and checked, when they are used. */
+export const mayRequest = (uri: string, settings: { HTTP_ALLOW_PRIVATE: boolean; HTTP_ALLOW_ADDRESSES: string }): boolean =>
+  new AddressGuard({ allow_private: settings.HTTP_ALLOW_PRIVATE, allow: settings.HTTP_ALLOW_ADDRESSES }).acceptsUri(uri)
+
 /** What every program of the platform may need. Pick with `.pick({…})`, add with `.extend({…})`. */
 export const sharedConfig = z.object({
   MYSQL_URL: url('mysql'),
@@ -85,8 +111,7 @@ export const sharedConfig = z.object({
   HOST_HEALTH: z.string().min(1).default('127.0.0.1').describe('must be an address to listen on'),
   /** One or more base64 keys of 32 bytes, the current one first. */
   INSTALLATION_KEY: z.string().refine(isKeyRing).describe('must be one or more base64 keys of 32 bytes, separated by commas'),
-  /** Lets the platform send requests to private addresses. For tests and closed installations. */
-  HTTP_ALLOW_PRIVATE: flag().default(false),
+  ...addressSettings,
 })
 export type SharedConfig = z.infer<typeof sharedConfig>
 

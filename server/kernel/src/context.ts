@@ -122,4 +122,6 @@ export interface HttpAnswer {
   headers: Record<string, string>
   body: Uint8Array
   duration_ms: number
+  /** The address the connection went to. */
+  remote_ip: string | null
 }

@@ -1,5 +1,12 @@
 /** Where a test may kill the process: after an effect that must not be lost, before the step that makes it known. */
-export type FaultPoint = 'outbox.after_commit' | 'outbox.before_delete' | 'consumer.before_ack' | 'rpc.before_ack' | 'timer.before_done'
+export type FaultPoint =
+  | 'tx.after_commit'
+  | 'outbox.after_commit'
+  | 'outbox.before_delete'
+  | 'consumer.before_ack'
+  | 'rpc.before_ack'
+  | 'timer.before_done'
+  | 'http.after_answer'
 
 // Read here and not in config.ts: it is no setting, and a point may be passed before any configuration is parsed.
 const [armed, countdown = '1'] = (process.env.VOIPBIN_FAULT_POINT ?? '').split(':')

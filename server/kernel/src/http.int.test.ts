@@ -41,6 +41,7 @@ describe('ctx.http', () => {
     expect(answer).toMatchObject({ status: 418, headers: { 'x-method': 'POST', 'x-got': 'yes' } })
     expect(Buffer.from(answer.body).toString()).toBe('hello')
     expect(answer.duration_ms).toBeGreaterThanOrEqual(0)
+    expect(answer.remote_ip).toBe('127.0.0.1')
   })
 
   test.each([
@@ -71,6 +72,41 @@ describe('ctx.http', () => {
 
   test.each(['ftp://example.com/', 'file:///etc/passwd', 'not a url', 'http://user:pass@127.0.0.1/'])('%s is no URL to ask', async url => {
     expect(await failure(inside.request(url, { method: 'GET', timeout_ms: 1_000 }))).toBe('invalid_url')
+  })
+
+  test('the address of a name is the one the connection went to', async () => {
+    const url = await serve((_request, response) => void response.end())
+    const named = url.replace('127.0.0.1', 'localhost')
+    expect(await inside.request(named, { method: 'GET', timeout_ms: 1_000 })).toMatchObject({ remote_ip: '127.0.0.1' })
+    const closed = inside.request('http://127.0.0.1:1/', { method: 'GET', timeout_ms: 1_000 })
+    await expect(closed).rejects.toMatchObject({ reason: 'connection_failed', remote_ip: '127.0.0.1' })
+    const silent = await serve(() => undefined)
+    const late = inside.request(silent, { method: 'GET', timeout_ms: 100 })
+    await expect(late).rejects.toMatchObject({ reason: 'timeout', remote_ip: '127.0.0.1' })
+  })
+
+  test('networks on the list are reached, others are not', async () => {
+    const url = await serve((_request, response) => void response.end())
+    await using listed = openHttp({ allow: '127.0.0.0/8' })
+    expect(await listed.request(url, { method: 'GET', timeout_ms: 1_000 })).toMatchObject({ status: 200 })
+    expect(await failure(listed.request('http://10.0.0.1/', { method: 'GET', timeout_ms: 1_000 }))).toBe('address_refused')
+  })
+
+  test('connections are kept, and many silent requests to an origin hold up no other', async () => {
+    const ports = new Set<number | undefined>()
+    const url = await serve((request, response) => {
+      if (request.url === '/silent') return
+      ports.add(request.socket.remotePort)
+      response.end()
+    })
+    const stop = new AbortController()
+    const silent = Array.from({ length: 200 }, () =>
+      failure(inside.request(`${url}/silent`, { method: 'GET', timeout_ms: 60_000, signal: stop.signal })),
+    )
+    for (let n = 0; n < 5; n++) await inside.request(url, { method: 'GET', timeout_ms: 5_000 })
+    expect(ports.size).toBeLessThan(5)
+    stop.abort()
+    expect(new Set(await Promise.all(silent))).toEqual(new Set(['aborted']))
   })
 
   test('redirects are answers', async () => {

@@ -1,6 +1,6 @@
 // Declaring a service
 
-export { isPublicAddress } from './address-guard.ts'
+export { AddressGuard, type AddressPolicy, isPublicAddress } from './address-guard.ts'
 export { type Audit, type AuditAction, type AuditEntry, type AuditSource, auditActions, audits, listAudits, recordAudit } from './audit.ts'
 export { type Bus, type BusOptions, Link, openBus, Session, type SessionOptions } from './bus.ts'
 // Cache and limits
@@ -9,9 +9,11 @@ export { type CacheOptions, fillCache, invalidate, noCache, openCache, RedisCach
 export { endOfTime, fromDbTime, isLive, owned, ownedIndexes, secretText, stamp, toDbTime, utc, utcDelete } from './columns.ts'
 // Operations
 export {
+  addressSettings,
   ConfigError,
   flag,
   loadConfig,
+  mayRequest,
   port,
   type ServiceConfig,
   type SharedConfig,
@@ -82,7 +84,7 @@ export {
   plainSize,
   sealedSize,
 } from './object-crypto.ts'
-export { type Filter, type Page, type PageInput, pageToken, parsePageToken, type Where } from './page.ts'
+export { type Filter, type Page, type PageInput, pageToken, parsePageToken, selectPage, type Where } from './page.ts'
 export { checkPassword, hashPassword, isOutdated } from './password.ts'
 export { EventPublisher, openShardedPublisher, shardCount, shardExchange, shardOf, shardQueue } from './publisher.ts'
 export { isSecretName, redact, redacted, redactText } from './redact.ts'
@@ -98,6 +100,7 @@ export {
   type SystemRepo,
 } from './repo.ts'
 export { buildMatcher, compileQueue, compileRoute, type Matched, type RoutedInput } from './route-match.ts'
+export { insertRows } from './rows.ts'
 export { type CallOptions, RpcClient } from './rpc-client.ts'
 export { errorBody, ownerRoute, type RpcHeaders, type RpcRequest, type RpcResponse, requestQueue, toAppError } from './rpc-wire.ts'
 // Running services
@@ -120,11 +123,13 @@ export type {
   OwnerLookup,
   Service,
   Timers,
+  Worker,
 } from './service.ts'
 export { defineService } from './service.ts'
 export { type SystemTables, systemTables } from './system-tables.ts'
 export { isTransient } from './transient.ts'
 export { toDetails, type Validator, validate } from './validate.ts'
+export { atMost, pause, Wake } from './wake.ts'
 export {
   openStates,
   type StateMessage,

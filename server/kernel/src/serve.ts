@@ -17,6 +17,7 @@ import { RpcServer } from './rpc-server.ts'
 import type { CallTable, Event, Service } from './service.ts'
 import { TimerRunner, TimerStore } from './timers.ts'
 import { atMost, pause } from './wake.ts'
+import { Workers } from './workers.ts'
 import type { StateSink } from './zmq.ts'
 
 export interface ServeOptions {
@@ -79,6 +80,7 @@ export async function serve(services: readonly Service[], options: ServeOptions)
     // Nothing new first; the RPC servers last, since whatever is in flight may still be asking them.
     await Promise.all(parts.flatMap(part => [...part.subscriptions.map(one => one.close(left())), part.timers?.close(left())]))
     await Promise.all(parts.map(part => part.server.close(left())))
+    await Promise.all(parts.map(part => part.workers.close(left())))
     stopping.abort()
     clearTimeout(grace)
     await Promise.all(parts.map(part => part.relay?.flush(Math.min(3_000, Math.max(500, left())))))
@@ -139,6 +141,7 @@ interface Part {
   subscriptions: Subscription[]
   timers: TimerRunner | undefined
   relay: OutboxRelay | undefined
+  workers: Workers
   start(timeout_ms: number): Promise<void>
   close(): Promise<void>
 }
@@ -171,13 +174,15 @@ function startable(service: Service, options: PartOptions): Part {
     timers = new TimerRunner({ host, store: data.timers, lease_ms: options.timer_lease_ms ?? 15_000 })
   }
   const server = new RpcServer({ host, bus, ...(options.instance && { instance: options.instance }) })
-  const part: Part = { server, subscriptions: [], timers, relay, start, close }
+  const workers = new Workers(log)
+  const part: Part = { server, subscriptions: [], timers, relay, workers, start, close }
   const housekeeping: NodeJS.Timeout[] = []
   const depth = bus.consuming.open({})
 
   async function start(timeout_ms: number): Promise<void> {
     await relay?.ready(timeout_ms)
     if (relay) leaders?.lead(`${contract.name}.outbox`, log, signal => relay.lead(signal))
+    for (const [name, work] of Object.entries(service.workers ?? {})) workers.start(name, work, signal => jobContext(host, name, signal))
     timers?.start()
     for (const [name, job] of Object.entries(service.jobs))
       leaders?.lead(`${contract.name}.job.${name}`, log, signal => job(jobContext(host, name, signal)))

@@ -92,6 +92,9 @@ export type Timers<K> =
 export type Job<K> =
   K extends Contract<string, infer _R, infer E, infer _C, infer Calls> ? (ctx: Context<Calls, E>) => Promise<void> : never
 
+/** Runs on every instance while the service is up. Ends what it has begun, then itself, when `ctx.signal` aborts; its transactions are not remembered. */
+export type Worker<K> = Job<K>
+
 /** The erased form the runtime loops over; the typed forms live in `generated/`. */
 export interface Service {
   readonly contract: Contract
@@ -99,6 +102,7 @@ export interface Service {
   readonly consumers: Readonly<Record<string, (ctx: Context, event: Event) => Promise<void>>>
   readonly timers: Readonly<Record<string, (ctx: Context, payload: unknown) => Promise<void>>>
   readonly jobs: Readonly<Record<string, (ctx: Context) => Promise<void>>>
+  readonly workers?: Readonly<Record<string, (ctx: Context) => Promise<void>>>
   /** What it reads from the environment. */
   readonly config?: ServiceConfig | undefined
   /** Resource name -> repo, so that the kernel can answer who owns a row. */
@@ -113,6 +117,8 @@ interface Parts<K> {
   timers?: Timers<K>
   /** Name -> background job, e.g. a poll of somebody else's table. */
   jobs?: Readonly<Record<string, Job<K>>>
+  /** Name -> work of every instance, e.g. sending what is due. */
+  workers?: Readonly<Record<string, Worker<K>>>
   /** The service's module `schema.ts`: its repos are resources of the service. */
   schema?: object
   /** Resources that are kept in another way than by a repo of `schema`. */

@@ -106,6 +106,7 @@ export async function runTx<T>(host: Host, message: Message, caller: Caller, log
     return result
   }
   metrics.transactions.inc({ service: host.name, outcome: 'ok' })
+  fault('tx.after_commit')
   if (done.events.length > 0) fault('outbox.after_commit')
   for (const job of done.jobs) {
     try {

@@ -1,14 +1,14 @@
 import type { CustomerContext, CustomerHandlers } from '@voipbin/generated/rpc/customer'
 import type { Customer } from '@voipbin/generated/schemas'
-import { decryptText, encryptText, isDuplicate, operatorCustomerId, type Patch, type Tx } from '@voipbin/kernel'
+import { decryptText, encryptText, isDuplicate, mayRequest, operatorCustomerId, type Patch, type Tx } from '@voipbin/kernel'
 import { config } from '../config.ts'
-import { activeSecrets, emailKey, isRefusedUri, newWebhookSecret, retireSecret, shownAccesskey, shownCustomer } from '../rules.ts'
+import { activeSecrets, emailKey, newWebhookSecret, retireSecret, shownAccesskey, shownCustomer } from '../rules.ts'
 import { accesskeys, type CustomerRow, customers, type customerTable } from '../schema.ts'
 
 type Ctx = Pick<CustomerContext, 'config' | 'tx'> & { error(reason: 'CUSTOMER_EMAIL_TAKEN' | 'WEBHOOK_URI_REFUSED', data?: object): Error }
 
 function checkUri(ctx: Ctx, uri: string | null | undefined): void {
-  if (!uri || config.of(ctx).HTTP_ALLOW_PRIVATE || !isRefusedUri(uri)) return
+  if (!uri || mayRequest(uri, config.of(ctx))) return
   throw ctx.error('WEBHOOK_URI_REFUSED', {
     details: [{ field: '/webhook_uri', rule: 'public', expected: 'a public http or https address' }],
   })

@@ -1,9 +1,9 @@
 import type { FlowHandlers } from '@voipbin/generated/rpc/flow'
 import type { Action, Activeflow } from '@voipbin/generated/schemas'
-import { isDuplicate, recordAudit } from '@voipbin/kernel'
+import { isDuplicate, mayRequest, recordAudit } from '@voipbin/kernel'
 import { eq } from 'drizzle-orm'
 import type { StoredAction } from '../actions.ts'
-import { config, mayBeCalled } from '../config.ts'
+import { config } from '../config.ts'
 import { drive } from '../drive.ts'
 import { type Ctx, type Effect, end, type FlowTx, insertRun, lockRun } from '../run.ts'
 import { type ActiveflowRow, activeflows, flows, scriptTable } from '../schema.ts'
@@ -45,7 +45,7 @@ export const activeflowHandlers = {
     const script = await scriptOf(ctx, { flow_id, actions })
     checkNames(ctx, variables)
     checkSize(ctx, variables)
-    if (webhook_uri && !config.of(ctx).HTTP_ALLOW_PRIVATE && !mayBeCalled(webhook_uri)) {
+    if (webhook_uri && !mayRequest(webhook_uri, config.of(ctx))) {
       throw ctx.error('WEBHOOK_URI_REFUSED', {
         details: [{ field: '/webhook_uri', rule: 'public_address', expected: 'a public http or https address without credentials' }],
       })
