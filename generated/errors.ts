@@ -97,6 +97,8 @@ export type ErrorReason =
   | 'WEBHOOK_GONE'
   | 'WEBHOOK_LIMIT_REACHED'
   | 'WEBHOOK_NOT_FOUND'
+  | 'WEBHOOK_REPLAY_NOT_FOUND'
+  | 'WEBHOOK_REPLAY_RUNNING'
   | 'WEBHOOK_URI_REFUSED'
 
 export interface ErrorRow {
@@ -199,5 +201,7 @@ export const errors: Readonly<Record<ErrorReason, ErrorRow>> = {
   WEBHOOK_GONE: { status: 'FAILED_PRECONDITION', message: 'The place this went to is configured no more.', action: 'Configure it again, or replay to another endpoint.' },
   WEBHOOK_LIMIT_REACHED: { status: 'FAILED_PRECONDITION', message: 'The customer has as many endpoints as it may have.', action: 'Delete one first.' },
   WEBHOOK_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such webhook endpoint.', action: 'Check the id.' },
+  WEBHOOK_REPLAY_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such replay.', action: 'Check the id.' },
+  WEBHOOK_REPLAY_RUNNING: { status: 'FAILED_PRECONDITION', message: 'A replay to this endpoint is still running.', action: 'Wait for it, or delete it.' },
   WEBHOOK_URI_REFUSED: { status: 'INVALID_ARGUMENT', message: 'Requests to this address are not allowed.', action: 'Use a public http or https address.' },
 }

@@ -2156,36 +2156,63 @@ export interface Webhook {
   status: WebhookStatus
   /** Null while enabled. */
   disabled_reason: WebhookDisabledReason | null
+  /** What the platform saw when it disabled the endpoint, for people. Null when somebody did. */
+  disabled_detail: string | null
   /** Whether events of one resource wait for each other. */
   ordered: boolean
   /** Seconds an attempt may take. */
   timeout: number
   retry_schedule: RetrySchedule
-  /** Until when payloads are signed with the secret before the last rotation, too. */
+  /** Until when payloads are signed with an older secret, too. */
   tm_secret_overlap_end: TimestampOrNull
   tm_last_success: TimestampOrNull
   tm_last_failure: TimestampOrNull
+  /** Since when no attempt has succeeded. Null after a success. */
+  tm_failing: TimestampOrNull
+  /** Failed attempts since the last success. */
+  failure_count: number
   tm_create: Timestamp
   tm_update: Timestamp
   tm_delete: TimestampOrNull
 }
 
+/** One request of a delivery and its answer. */
 export interface WebhookAttempt {
+  id: string
+  customer_id: string
+  webhook_delivery_id: string
+  webhook_id: string | null
+  event_type: string
   /** Counts from 1. */
   attempt: number
+  outcome: WebhookAttemptOutcome
+  method: HttpMethod
+  /** Where it went; an endpoint may have moved between attempts. */
+  uri: string
   tm_start: Timestamp
+  /** Until the answer was read or given up. */
   duration_ms: number
   /** Null when no answer came. Only 2xx is success; redirects are not followed. */
   status_code: number | null
   /** Why no answer came: timeout, connection refused, certificate, address not public, … */
   error: string | null
+  /** The address the connection went to. Null when there was none, such as for an unknown name. */
   remote_ip: string | null
   /** Signatures are shortened. */
   request_headers: Record<string, string>
+  /** The first 4 KiB. */
   response_headers: Record<string, string>
   /** The first 4 KiB. */
   response_body: string
+  tm_create: Timestamp
 }
+
+export interface WebhookAttemptList {
+  result: WebhookAttempt[]
+  next_page_token: string
+}
+
+export type WebhookAttemptOutcome = 'succeeded' | 'failed'
 
 export interface WebhookCreate {
   name: string
@@ -2219,6 +2246,8 @@ export interface WebhookDelivery {
   status: WebhookDeliveryStatus
   attempt_count: number
   replay_of_id: string | null
+  /** The replay of a time range that made it. */
+  webhook_replay_id: string | null
   tm_next_attempt: TimestampOrNull
   tm_finish: TimestampOrNull
   tm_create: Timestamp
@@ -2243,6 +2272,8 @@ export interface WebhookDeliveryDetail {
   status: WebhookDeliveryStatus
   attempt_count: number
   replay_of_id: string | null
+  /** The replay of a time range that made it. */
+  webhook_replay_id: string | null
   tm_next_attempt: TimestampOrNull
   tm_finish: TimestampOrNull
   tm_create: Timestamp
@@ -2262,7 +2293,7 @@ export interface WebhookDeliveryList {
 /** `failed`: given up after the last attempt. */
 export type WebhookDeliveryStatus = 'pending' | 'succeeded' | 'failed' | 'canceled'
 
-/** `gone`: it answered 410. `failing`: nothing got through for five days. */
+/** `gone`: it answered 410. `failing`: nothing has got through for days. */
 export type WebhookDisabledReason = 'manual' | 'gone' | 'failing'
 
 export interface WebhookList {
@@ -2271,6 +2302,53 @@ export interface WebhookList {
 }
 
 export type WebhookMethod = 'POST' | 'PUT'
+
+/** The events of a time range on their way to an endpoint again. */
+export interface WebhookReplay {
+  id: string
+  customer_id: string
+  /** Null for the customer-level webhook. */
+  webhook_id: string | null
+  tm_from: Timestamp
+  tm_to: Timestamp
+  delivery_statuses: WebhookReplaySource[]
+  event_types: EventFilter[]
+  status: WebhookReplayStatus
+  /** How far the range has been read: when the last delivery that was queued again had been made. */
+  tm_position: TimestampOrNull
+  /** Deliveries queued again so far. */
+  queued_count: number
+  /** Of them under way. */
+  pending_count: number
+  succeeded_count: number
+  failed_count: number
+  canceled_count: number
+  tm_finish: TimestampOrNull
+  tm_create: Timestamp
+  tm_update: Timestamp
+  tm_delete: TimestampOrNull
+}
+
+export interface WebhookReplayCreate {
+  /** The endpoint. Left out: the customer-level webhook. */
+  webhook_id?: string
+  /** Deliveries made at this time or later. */
+  tm_from: string
+  /** Deliveries made before this time; now unless said. */
+  tm_to?: string
+  delivery_statuses: WebhookReplaySource[]
+  event_types: EventFilter[]
+}
+
+export interface WebhookReplayList {
+  result: WebhookReplay[]
+  next_page_token: string
+}
+
+export type WebhookReplaySource = 'failed' | 'canceled' | 'succeeded'
+
+/** `completed`: everything is sent again and over. */
+export type WebhookReplayStatus = 'running' | 'completed' | 'canceled'
 
 export type WebhookStatus = 'enabled' | 'disabled'
 
@@ -2302,15 +2380,21 @@ export interface WebhookWithSecret {
   status: WebhookStatus
   /** Null while enabled. */
   disabled_reason: WebhookDisabledReason | null
+  /** What the platform saw when it disabled the endpoint, for people. Null when somebody did. */
+  disabled_detail: string | null
   /** Whether events of one resource wait for each other. */
   ordered: boolean
   /** Seconds an attempt may take. */
   timeout: number
   retry_schedule: RetrySchedule
-  /** Until when payloads are signed with the secret before the last rotation, too. */
+  /** Until when payloads are signed with an older secret, too. */
   tm_secret_overlap_end: TimestampOrNull
   tm_last_success: TimestampOrNull
   tm_last_failure: TimestampOrNull
+  /** Since when no attempt has succeeded. Null after a success. */
+  tm_failing: TimestampOrNull
+  /** Failed attempts since the last success. */
+  failure_count: number
   tm_create: Timestamp
   tm_update: Timestamp
   tm_delete: TimestampOrNull

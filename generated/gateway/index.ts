@@ -39,6 +39,7 @@ export const resources: Readonly<Record<string, { readonly service: string; read
   storage_file: { service: 'storage', read: 'getStorageFile' },
   webhook: { service: 'webhook', read: 'getWebhook' },
   webhook_delivery: { service: 'webhook', read: 'getWebhookDelivery' },
+  webhook_replay: { service: 'webhook', read: 'getWebhookReplay' },
 }
 
 /** Every permission that an operation asks for. */

@@ -11,7 +11,7 @@ import type { CreateExtensionInput, DeleteExtensionInput, FindExtensionInput, Ge
 import type { CreateProviderInput, CreateRouteInput, DeleteProviderInput, DeleteRouteInput, GetProviderInput, GetRouteInput, ListDialRoutesInput, ListProvidersInput, ListRoutesInput, RouteMethods, UpdateProviderInput, UpdateRouteInput } from './route.ts'
 import type { CreateDownloadUrlInput, CreateFileFromRecordingInput, DeleteStorageFileInput, GetStorageFileInput, ListStorageFilesInput, PutFileInput, ReadFileInput, ReadSignedFileInput, StorageMethods } from './storage.ts'
 import type { CreateSpeechInput, TtsMethods } from './tts.ts'
-import type { CreateWebhookInput, DeleteWebhookInput, GetWebhookDeliveryInput, GetWebhookInput, ListWebhookDeliveriesInput, ListWebhooksInput, ReplayWebhookDeliveryInput, RotateWebhookSecretInput, SendActiveflowWebhookInput, TestWebhookInput, UpdateWebhookInput, WebhookMethods } from './webhook.ts'
+import type { CreateWebhookInput, CreateWebhookReplayInput, DeleteWebhookInput, DeleteWebhookReplayInput, GetWebhookDeliveryInput, GetWebhookInput, GetWebhookReplayInput, ListWebhookAttemptsInput, ListWebhookDeliveriesInput, ListWebhookReplaysInput, ListWebhooksInput, ReplayWebhookDeliveryInput, RotateWebhookSecretInput, SendActiveflowWebhookInput, TestWebhookInput, UpdateWebhookInput, WebhookMethods } from './webhook.ts'
 
 type Optional<T, K extends keyof T> = Omit<T, K> & Partial<Pick<T, K>>
 type WithInput<Row, Input> = Omit<Row, 'input'> & { input: Input }
@@ -42,6 +42,7 @@ export interface Calls {
   createSession: AgentMethods['createSession']
   createSpeech: WithInput<TtsMethods['createSpeech'], Optional<CreateSpeechInput, 'voice'>>
   createWebhook: WithInput<WebhookMethods['createWebhook'], Optional<CreateWebhookInput, 'name' | 'detail' | 'method' | 'event_types' | 'status' | 'ordered' | 'timeout' | 'retry_schedule'>>
+  createWebhookReplay: WithInput<WebhookMethods['createWebhookReplay'], Optional<CreateWebhookReplayInput, 'delivery_statuses' | 'event_types'>>
   deleteAccesskey: CustomerMethods['deleteAccesskey']
   deleteActiveflow: FlowMethods['deleteActiveflow']
   deleteActiveflowVariable: FlowMethods['deleteActiveflowVariable']
@@ -60,6 +61,7 @@ export interface Calls {
   deleteStorageFile: StorageMethods['deleteStorageFile']
   deleteStoredRecording: AsteriskMethods['deleteStoredRecording']
   deleteWebhook: WebhookMethods['deleteWebhook']
+  deleteWebhookReplay: WebhookMethods['deleteWebhookReplay']
   findAccesskey: CustomerMethods['findAccesskey']
   findExtension: RegistrarMethods['findExtension']
   findNumber: NumberMethods['findNumber']
@@ -93,6 +95,7 @@ export interface Calls {
   getStorageFile: StorageMethods['getStorageFile']
   getWebhook: WebhookMethods['getWebhook']
   getWebhookDelivery: WebhookMethods['getWebhookDelivery']
+  getWebhookReplay: WebhookMethods['getWebhookReplay']
   hangupCall: WithInput<CallMethods['hangupCall'], Optional<HangupCallInput, 'reason'>>
   hangupChannel: WithInput<AsteriskMethods['hangupChannel'], Optional<HangupChannelInput, 'cause'>>
   hangupGroupcall: CallMethods['hangupGroupcall']
@@ -120,7 +123,9 @@ export interface Calls {
   listRecordings: WithInput<CallMethods['listRecordings'], Optional<ListRecordingsInput, 'page_size'>>
   listRoutes: WithInput<RouteMethods['listRoutes'], Optional<ListRoutesInput, 'page_size'>>
   listStorageFiles: WithInput<StorageMethods['listStorageFiles'], Optional<ListStorageFilesInput, 'page_size'>>
+  listWebhookAttempts: WithInput<WebhookMethods['listWebhookAttempts'], Optional<ListWebhookAttemptsInput, 'page_size'>>
   listWebhookDeliveries: WithInput<WebhookMethods['listWebhookDeliveries'], Optional<ListWebhookDeliveriesInput, 'page_size'>>
+  listWebhookReplays: WithInput<WebhookMethods['listWebhookReplays'], Optional<ListWebhookReplaysInput, 'page_size'>>
   listWebhooks: WithInput<WebhookMethods['listWebhooks'], Optional<ListWebhooksInput, 'page_size'>>
   muteCall: WithInput<CallMethods['muteCall'], Optional<MuteCallInput, 'direction'>>
   muteChannel: WithInput<AsteriskMethods['muteChannel'], Optional<MuteChannelInput, 'direction'>>
@@ -210,6 +215,7 @@ export const calls: Readonly<Record<keyof Calls, CallTable[string]>> = {
   createSession: { queue: 'bin-manager.agent.request', method: 'POST', route: '/v1/sessions', query: [], timeout_ms: 30000 },
   createSpeech: { queue: 'bin-manager.tts.request', method: 'POST', route: '/v1/speeches', query: [], timeout_ms: 120000 },
   createWebhook: { queue: 'bin-manager.webhook.request', method: 'POST', route: '/v1/webhooks', query: [], timeout_ms: 30000 },
+  createWebhookReplay: { queue: 'bin-manager.webhook.request', method: 'POST', route: '/v1/webhook_replays', query: [], timeout_ms: 30000 },
   deleteAccesskey: { queue: 'bin-manager.customer.request', method: 'DELETE', route: '/v1/accesskeys/{id}', query: [], timeout_ms: 30000 },
   deleteActiveflow: { queue: 'bin-manager.flow.request', method: 'DELETE', route: '/v1/activeflows/{id}', query: [], timeout_ms: 30000 },
   deleteActiveflowVariable: { queue: 'bin-manager.flow.request', method: 'DELETE', route: '/v1/activeflows/{id}/variables/{name}', query: [], timeout_ms: 30000 },
@@ -228,6 +234,7 @@ export const calls: Readonly<Record<keyof Calls, CallTable[string]>> = {
   deleteStorageFile: { queue: 'bin-manager.storage.request', method: 'DELETE', route: '/v1/storage_files/{id}', query: [], timeout_ms: 30000 },
   deleteStoredRecording: { queue: 'bin-manager.asterisk.{asterisk_id}.request', method: 'DELETE', route: '/v1/asterisks/{asterisk_id}/recordings/{name}', query: [], timeout_ms: 30000 },
   deleteWebhook: { queue: 'bin-manager.webhook.request', method: 'DELETE', route: '/v1/webhooks/{id}', query: [], timeout_ms: 30000 },
+  deleteWebhookReplay: { queue: 'bin-manager.webhook.request', method: 'DELETE', route: '/v1/webhook_replays/{id}', query: [], timeout_ms: 30000 },
   findAccesskey: { queue: 'bin-manager.customer.request', method: 'POST', route: '/v1/accesskeys/find', query: [], timeout_ms: 30000 },
   findExtension: { queue: 'bin-manager.registrar.request', method: 'POST', route: '/v1/extensions/find', query: [], timeout_ms: 30000 },
   findNumber: { queue: 'bin-manager.number.request', method: 'POST', route: '/v1/numbers/find', query: [], timeout_ms: 30000 },
@@ -261,6 +268,7 @@ export const calls: Readonly<Record<keyof Calls, CallTable[string]>> = {
   getStorageFile: { queue: 'bin-manager.storage.request', method: 'GET', route: '/v1/storage_files/{id}', query: [], timeout_ms: 30000 },
   getWebhook: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhooks/{id}', query: [], timeout_ms: 30000 },
   getWebhookDelivery: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhook_deliveries/{id}', query: [], timeout_ms: 30000 },
+  getWebhookReplay: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhook_replays/{id}', query: [], timeout_ms: 30000 },
   hangupCall: { queue: 'bin-manager.call.request', method: 'POST', route: '/v1/calls/{id}/hangup', query: [], timeout_ms: 30000 },
   hangupChannel: { queue: 'bin-manager.asterisk.{asterisk_id}.request', method: 'POST', route: '/v1/asterisks/{asterisk_id}/channels/{channel_id}/hangup', query: [], timeout_ms: 30000 },
   hangupGroupcall: { queue: 'bin-manager.call.request', method: 'POST', route: '/v1/groupcalls/{id}/hangup', query: [], timeout_ms: 30000 },
@@ -288,7 +296,9 @@ export const calls: Readonly<Record<keyof Calls, CallTable[string]>> = {
   listRecordings: { queue: 'bin-manager.call.request', method: 'GET', route: '/v1/recordings', query: ['page_size', 'page_token', 'call_id', 'activeflow_id', 'status', 'tm_create_from', 'tm_create_to'], timeout_ms: 30000 },
   listRoutes: { queue: 'bin-manager.route.request', method: 'GET', route: '/v1/routes', query: ['page_size', 'page_token', 'customer_id', 'provider_id', 'target'], timeout_ms: 30000 },
   listStorageFiles: { queue: 'bin-manager.storage.request', method: 'GET', route: '/v1/storage_files', query: ['page_size', 'page_token', 'reference_type', 'reference_id'], timeout_ms: 30000 },
-  listWebhookDeliveries: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhook_deliveries', query: ['page_size', 'page_token', 'webhook_id', 'status', 'event_type', 'resource_id', 'tm_create_from', 'tm_create_to'], timeout_ms: 30000 },
+  listWebhookAttempts: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhook_attempts', query: ['page_size', 'page_token', 'webhook_id', 'webhook_delivery_id', 'outcome', 'tm_create_from', 'tm_create_to'], timeout_ms: 30000 },
+  listWebhookDeliveries: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhook_deliveries', query: ['page_size', 'page_token', 'webhook_id', 'target_type', 'activeflow_id', 'webhook_replay_id', 'status', 'event_id', 'event_type', 'resource_id', 'tm_create_from', 'tm_create_to'], timeout_ms: 30000 },
+  listWebhookReplays: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhook_replays', query: ['page_size', 'page_token', 'webhook_id'], timeout_ms: 30000 },
   listWebhooks: { queue: 'bin-manager.webhook.request', method: 'GET', route: '/v1/webhooks', query: ['page_size', 'page_token', 'status'], timeout_ms: 30000 },
   muteCall: { queue: 'bin-manager.call.request', method: 'POST', route: '/v1/calls/{id}/mute', query: [], timeout_ms: 30000 },
   muteChannel: { queue: 'bin-manager.asterisk.{asterisk_id}.request', method: 'POST', route: '/v1/asterisks/{asterisk_id}/channels/{channel_id}/mute', query: [], timeout_ms: 30000 },

@@ -227,6 +227,8 @@ export interface EventMap {
   'webhook.deleted': Webhook
   /** The platform disabled a webhook endpoint. */
   'webhook.disabled': Webhook
+  /** Nothing has got through to a webhook endpoint for a day. */
+  'webhook.failing': Webhook
   /** A test ping. */
   'webhook.ping': Webhook
   /** A webhook endpoint was changed or its secret rotated. */
@@ -305,4 +307,4 @@ export const closeCodes = {
 export type ClientFrame = AuthFrame | SubscribeFrame | UnsubscribeFrame | ResumeFrame | PingFrame
 export type ServerFrame = AckFrame | ErrorFrame | EventFrame | GapFrame | StateFrame | PongFrame
 
-export const eventTypes: readonly EventType[] = ['accesskey.created', 'accesskey.deleted', 'accesskey.updated', 'activeflow.created', 'activeflow.deleted', 'activeflow.ended', 'activeflow.updated', 'agent.created', 'agent.deleted', 'agent.login', 'agent.logout', 'agent.status_change', 'agent.updated', 'billing.created', 'billing.updated', 'billing_account.balance_exhausted', 'billing_account.balance_low', 'billing_account.created', 'billing_account.updated', 'call.answered', 'call.created', 'call.deleted', 'call.hungup', 'call.ringing', 'call.updated', 'customer.created', 'customer.deleted', 'customer.updated', 'extension.created', 'extension.deleted', 'extension.registered', 'extension.unregistered', 'extension.updated', 'flow.created', 'flow.deleted', 'flow.updated', 'groupcall.answered', 'groupcall.created', 'groupcall.hungup', 'number.created', 'number.deleted', 'number.updated', 'recording.deleted', 'recording.finished', 'recording.started', 'storage_file.created', 'storage_file.deleted', 'webhook.created', 'webhook.deleted', 'webhook.disabled', 'webhook.ping', 'webhook.updated']
+export const eventTypes: readonly EventType[] = ['accesskey.created', 'accesskey.deleted', 'accesskey.updated', 'activeflow.created', 'activeflow.deleted', 'activeflow.ended', 'activeflow.updated', 'agent.created', 'agent.deleted', 'agent.login', 'agent.logout', 'agent.status_change', 'agent.updated', 'billing.created', 'billing.updated', 'billing_account.balance_exhausted', 'billing_account.balance_low', 'billing_account.created', 'billing_account.updated', 'call.answered', 'call.created', 'call.deleted', 'call.hungup', 'call.ringing', 'call.updated', 'customer.created', 'customer.deleted', 'customer.updated', 'extension.created', 'extension.deleted', 'extension.registered', 'extension.unregistered', 'extension.updated', 'flow.created', 'flow.deleted', 'flow.updated', 'groupcall.answered', 'groupcall.created', 'groupcall.hungup', 'number.created', 'number.deleted', 'number.updated', 'recording.deleted', 'recording.finished', 'recording.started', 'storage_file.created', 'storage_file.deleted', 'webhook.created', 'webhook.deleted', 'webhook.disabled', 'webhook.failing', 'webhook.ping', 'webhook.updated']

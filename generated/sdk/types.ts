@@ -1430,6 +1430,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1.0/webhook_attempts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists attempts of deliveries, newest first.
+         * @description One row for each request that was made, with what was sent and what came back. Records are kept for 30 days.
+         */
+        get: operations["listWebhookAttempts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1.0/webhook_deliveries": {
         parameters: {
             query?: never;
@@ -1482,6 +1502,48 @@ export interface paths {
          */
         post: operations["replayWebhookDelivery"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1.0/webhook_replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists replays of time ranges, newest first. */
+        get: operations["listWebhookReplays"];
+        put?: never;
+        /**
+         * Sends the events of a time range again.
+         * @description Every delivery to the endpoint that was made in the range and ended in one of `delivery_statuses` is sent again, oldest first, with the same event id, to where the endpoint is now. Events that were replays themselves are left out. It goes on in the background; read the replay for its progress. One runs at a time for each endpoint.
+         */
+        post: operations["createWebhookReplay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1.0/webhook_replays/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a replay and how far it is. */
+        get: operations["getWebhookReplay"];
+        put?: never;
+        post?: never;
+        /**
+         * Stops a replay and deletes it.
+         * @description What it has queued already and is still pending is canceled; records of deliveries stay.
+         */
+        delete: operations["deleteWebhookReplay"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1544,7 +1606,7 @@ export interface paths {
         put?: never;
         /**
          * Makes a new secret for a webhook endpoint.
-         * @description Payloads are signed with the old and the new secret until the overlap ends. The new one is shown in this answer only.
+         * @description Payloads are signed with the new secret and with every older one whose overlap has not ended. The new one is shown in this answer only.
          */
         post: operations["rotateWebhookSecret"];
         delete?: never;
@@ -3149,9 +3211,13 @@ export interface components {
             /** Format: uuid */
             customer_id: string;
             detail: string;
+            /** @description What the platform saw when it disabled the endpoint, for people. Null when somebody did. */
+            disabled_detail: string | null;
             /** @description Null while enabled. */
             disabled_reason: components["schemas"]["WebhookDisabledReason"] | null;
             event_types: components["schemas"]["EventFilter"][];
+            /** @description Failed attempts since the last success. */
+            failure_count: number;
             /** Format: uuid */
             id: string;
             method: components["schemas"]["WebhookMethod"];
@@ -3164,19 +3230,31 @@ export interface components {
             timeout: number;
             tm_create: components["schemas"]["Timestamp"];
             tm_delete: components["schemas"]["TimestampOrNull"];
+            /** @description Since when no attempt has succeeded. Null after a success. */
+            tm_failing: components["schemas"]["TimestampOrNull"];
             tm_last_failure: components["schemas"]["TimestampOrNull"];
             tm_last_success: components["schemas"]["TimestampOrNull"];
-            /** @description Until when payloads are signed with the secret before the last rotation, too. */
+            /** @description Until when payloads are signed with an older secret, too. */
             tm_secret_overlap_end: components["schemas"]["TimestampOrNull"];
             tm_update: components["schemas"]["Timestamp"];
             uri: string;
         };
+        /** @description One request of a delivery and its answer. */
         WebhookAttempt: {
             /** @description Counts from 1. */
             attempt: number;
+            /** Format: uuid */
+            customer_id: string;
+            /** @description Until the answer was read or given up. */
             duration_ms: number;
             /** @description Why no answer came: timeout, connection refused, certificate, address not public, … */
             error: string | null;
+            event_type: string;
+            /** Format: uuid */
+            id: string;
+            method: components["schemas"]["HttpMethod"];
+            outcome: components["schemas"]["WebhookAttemptOutcome"];
+            /** @description The address the connection went to. Null when there was none, such as for an unknown name. */
             remote_ip: string | null;
             /** @description Signatures are shortened. */
             request_headers: {
@@ -3184,13 +3262,27 @@ export interface components {
             };
             /** @description The first 4 KiB. */
             response_body: string;
+            /** @description The first 4 KiB. */
             response_headers: {
                 [key: string]: string;
             };
             /** @description Null when no answer came. Only 2xx is success; redirects are not followed. */
             status_code: number | null;
+            tm_create: components["schemas"]["Timestamp"];
             tm_start: components["schemas"]["Timestamp"];
+            /** @description Where it went; an endpoint may have moved between attempts. */
+            uri: string;
+            /** Format: uuid */
+            webhook_delivery_id: string;
+            /** Format: uuid */
+            webhook_id: string | null;
         };
+        WebhookAttemptList: {
+            next_page_token: string;
+            result: components["schemas"]["WebhookAttempt"][];
+        };
+        /** @enum {string} */
+        WebhookAttemptOutcome: "succeeded" | "failed";
         WebhookCreate: {
             /** @default  */
             detail?: string;
@@ -3262,6 +3354,11 @@ export interface components {
             uri: string;
             /** Format: uuid */
             webhook_id: string | null;
+            /**
+             * Format: uuid
+             * @description The replay of a time range that made it.
+             */
+            webhook_replay_id: string | null;
         };
         WebhookDeliveryDetail: components["schemas"]["WebhookDelivery"] & {
             /** @description Oldest first. */
@@ -3279,7 +3376,7 @@ export interface components {
          */
         WebhookDeliveryStatus: "pending" | "succeeded" | "failed" | "canceled";
         /**
-         * @description `gone`: it answered 410. `failing`: nothing got through for five days.
+         * @description `gone`: it answered 410. `failing`: nothing has got through for days.
          * @enum {string}
          */
         WebhookDisabledReason: "manual" | "gone" | "failing";
@@ -3289,6 +3386,76 @@ export interface components {
         };
         /** @enum {string} */
         WebhookMethod: "POST" | "PUT";
+        /** @description The events of a time range on their way to an endpoint again. */
+        WebhookReplay: {
+            canceled_count: number;
+            /** Format: uuid */
+            customer_id: string;
+            delivery_statuses: components["schemas"]["WebhookReplaySource"][];
+            event_types: components["schemas"]["EventFilter"][];
+            failed_count: number;
+            /** Format: uuid */
+            id: string;
+            /** @description Of them under way. */
+            pending_count: number;
+            /** @description Deliveries queued again so far. */
+            queued_count: number;
+            status: components["schemas"]["WebhookReplayStatus"];
+            succeeded_count: number;
+            tm_create: components["schemas"]["Timestamp"];
+            tm_delete: components["schemas"]["TimestampOrNull"];
+            tm_finish: components["schemas"]["TimestampOrNull"];
+            tm_from: components["schemas"]["Timestamp"];
+            /** @description How far the range has been read: when the last delivery that was queued again had been made. */
+            tm_position: components["schemas"]["TimestampOrNull"];
+            tm_to: components["schemas"]["Timestamp"];
+            tm_update: components["schemas"]["Timestamp"];
+            /**
+             * Format: uuid
+             * @description Null for the customer-level webhook.
+             */
+            webhook_id: string | null;
+        };
+        WebhookReplayCreate: {
+            /**
+             * @default [
+             *       "failed"
+             *     ]
+             */
+            delivery_statuses?: components["schemas"]["WebhookReplaySource"][];
+            /**
+             * @default [
+             *       "*"
+             *     ]
+             */
+            event_types?: components["schemas"]["EventFilter"][];
+            /**
+             * Format: date-time
+             * @description Deliveries made at this time or later.
+             */
+            tm_from: string;
+            /**
+             * Format: date-time
+             * @description Deliveries made before this time; now unless said.
+             */
+            tm_to?: string;
+            /**
+             * Format: uuid
+             * @description The endpoint. Left out: the customer-level webhook.
+             */
+            webhook_id?: string;
+        };
+        WebhookReplayList: {
+            next_page_token: string;
+            result: components["schemas"]["WebhookReplay"][];
+        };
+        /** @enum {string} */
+        WebhookReplaySource: "failed" | "canceled" | "succeeded";
+        /**
+         * @description `completed`: everything is sent again and over.
+         * @enum {string}
+         */
+        WebhookReplayStatus: "running" | "completed" | "canceled";
         /** @enum {string} */
         WebhookStatus: "enabled" | "disabled";
         /**
@@ -3641,6 +3808,8 @@ export type VariableName = components['schemas']['VariableName'];
 export type Voice = components['schemas']['Voice'];
 export type Webhook = components['schemas']['Webhook'];
 export type WebhookAttempt = components['schemas']['WebhookAttempt'];
+export type WebhookAttemptList = components['schemas']['WebhookAttemptList'];
+export type WebhookAttemptOutcome = components['schemas']['WebhookAttemptOutcome'];
 export type WebhookCreate = components['schemas']['WebhookCreate'];
 export type WebhookDelivery = components['schemas']['WebhookDelivery'];
 export type WebhookDeliveryDetail = components['schemas']['WebhookDeliveryDetail'];
@@ -3649,6 +3818,11 @@ export type WebhookDeliveryStatus = components['schemas']['WebhookDeliveryStatus
 export type WebhookDisabledReason = components['schemas']['WebhookDisabledReason'];
 export type WebhookList = components['schemas']['WebhookList'];
 export type WebhookMethod = components['schemas']['WebhookMethod'];
+export type WebhookReplay = components['schemas']['WebhookReplay'];
+export type WebhookReplayCreate = components['schemas']['WebhookReplayCreate'];
+export type WebhookReplayList = components['schemas']['WebhookReplayList'];
+export type WebhookReplaySource = components['schemas']['WebhookReplaySource'];
+export type WebhookReplayStatus = components['schemas']['WebhookReplayStatus'];
 export type WebhookStatus = components['schemas']['WebhookStatus'];
 export type WebhookTargetType = components['schemas']['WebhookTargetType'];
 export type WebhookUpdate = components['schemas']['WebhookUpdate'];
@@ -12336,17 +12510,102 @@ export interface operations {
             504: components["responses"]["DeadlineExceeded"];
         };
     };
+    listWebhookAttempts: {
+        parameters: {
+            query?: {
+                outcome?: components["schemas"]["WebhookAttemptOutcome"];
+                page_size?: number;
+                page_token?: string;
+                tm_create_from?: string;
+                tm_create_to?: string;
+                webhook_delivery_id?: string;
+                webhook_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "result": [
+                     *         {
+                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
+                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
+                     *           "webhook_delivery_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
+                     *           "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
+                     *           "event_type": "call.hungup",
+                     *           "attempt": 1,
+                     *           "outcome": "succeeded",
+                     *           "method": "POST",
+                     *           "uri": "https://acme.example/hooks/voipbin",
+                     *           "tm_create": "2026-01-20T12:01:11.057000Z",
+                     *           "tm_start": "2026-01-20T12:01:11.015000Z",
+                     *           "duration_ms": 42,
+                     *           "status_code": 200,
+                     *           "error": null,
+                     *           "remote_ip": "203.0.113.20",
+                     *           "request_headers": {
+                     *             "content-type": "application/json",
+                     *             "x-voipbin-event": "call_hungup"
+                     *           },
+                     *           "response_headers": {
+                     *             "content-type": "text/plain"
+                     *           },
+                     *           "response_body": "ok"
+                     *         }
+                     *       ],
+                     *       "next_page_token": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookAttemptList"];
+                };
+            };
+            400: components["responses"]["InvalidArgument"];
+            401: components["responses"]["TokenExpiredOrUnauthenticated"];
+            403: components["responses"]["PermissionDenied"];
+            /** @description `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
     listWebhookDeliveries: {
         parameters: {
             query?: {
+                activeflow_id?: string;
+                event_id?: string;
                 event_type?: string;
                 page_size?: number;
                 page_token?: string;
                 resource_id?: string;
                 status?: components["schemas"]["WebhookDeliveryStatus"];
+                target_type?: components["schemas"]["WebhookTargetType"];
                 tm_create_from?: string;
                 tm_create_to?: string;
                 webhook_id?: string;
+                webhook_replay_id?: string;
             };
             header?: never;
             path?: never;
@@ -12382,6 +12641,7 @@ export interface operations {
                      *           "status": "succeeded",
                      *           "attempt_count": 1,
                      *           "replay_of_id": null,
+                     *           "webhook_replay_id": null,
                      *           "tm_next_attempt": null,
                      *           "tm_finish": "2026-01-20T12:01:11.015000Z",
                      *           "tm_create": "2026-01-20T12:00:00.000000Z",
@@ -12397,8 +12657,13 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
+<<<<<<< HEAD
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+=======
+            403: components["responses"]["PermissionDenied"];
+            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
+>>>>>>> 703fbe6 (Webhooks: deliveries go out in batches from leased rows; attempts, replays of a range and their progress readable; retention; endpoint health with a notice)
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -12451,6 +12716,7 @@ export interface operations {
                      *       "status": "succeeded",
                      *       "attempt_count": 1,
                      *       "replay_of_id": null,
+                     *       "webhook_replay_id": null,
                      *       "tm_next_attempt": null,
                      *       "tm_finish": "2026-01-20T12:01:11.015000Z",
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",
@@ -12459,7 +12725,16 @@ export interface operations {
                      *       "request_body": "{\"id\":\"evt\",\"type\":\"call_hungup\",\"created\":\"2026-01-20T12:01:11.015Z\",\"data\":{}}",
                      *       "attempts": [
                      *         {
+                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
+                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
+                     *           "webhook_delivery_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
+                     *           "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
+                     *           "event_type": "call.hungup",
                      *           "attempt": 1,
+                     *           "outcome": "succeeded",
+                     *           "method": "POST",
+                     *           "uri": "https://acme.example/hooks/voipbin",
+                     *           "tm_create": "2026-01-20T12:01:11.057000Z",
                      *           "tm_start": "2026-01-20T12:01:11.015000Z",
                      *           "duration_ms": 42,
                      *           "status_code": 200,
@@ -12539,6 +12814,7 @@ export interface operations {
                      *       "status": "pending",
                      *       "attempt_count": 0,
                      *       "replay_of_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
+                     *       "webhook_replay_id": null,
                      *       "tm_next_attempt": "2026-01-20T12:00:00.000000Z",
                      *       "tm_finish": null,
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",
@@ -12575,6 +12851,321 @@ export interface operations {
             };
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    listWebhookReplays: {
+        parameters: {
+            query?: {
+                page_size?: number;
+                page_token?: string;
+                webhook_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "result": [
+                     *         {
+                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
+                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
+                     *           "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
+                     *           "tm_from": "2026-01-20T00:00:00.000000Z",
+                     *           "tm_to": "2026-01-20T12:00:00.000000Z",
+                     *           "delivery_statuses": [
+                     *             "failed"
+                     *           ],
+                     *           "event_types": [
+                     *             "*"
+                     *           ],
+                     *           "status": "running",
+                     *           "tm_position": "2026-01-20T06:10:00.000000Z",
+                     *           "queued_count": 400,
+                     *           "pending_count": 120,
+                     *           "succeeded_count": 278,
+                     *           "failed_count": 2,
+                     *           "canceled_count": 0,
+                     *           "tm_finish": null,
+                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
+                     *           "tm_update": "2026-01-20T12:00:02.000000Z",
+                     *           "tm_delete": null
+                     *         }
+                     *       ],
+                     *       "next_page_token": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookReplayList"];
+                };
+            };
+            400: components["responses"]["InvalidArgument"];
+            401: components["responses"]["TokenExpiredOrUnauthenticated"];
+            403: components["responses"]["PermissionDenied"];
+            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    createWebhookReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
+                 *       "tm_from": "2026-01-20T00:00:00Z",
+                 *       "tm_to": "2026-01-20T12:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookReplayCreate"];
+            };
+        };
+        responses: {
+            /** @description The replay; it has begun. */
+            202: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
+                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
+                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
+                     *       "tm_from": "2026-01-20T00:00:00.000000Z",
+                     *       "tm_to": "2026-01-20T12:00:00.000000Z",
+                     *       "delivery_statuses": [
+                     *         "failed"
+                     *       ],
+                     *       "event_types": [
+                     *         "*"
+                     *       ],
+                     *       "status": "running",
+                     *       "tm_position": "2026-01-20T06:10:00.000000Z",
+                     *       "queued_count": 400,
+                     *       "pending_count": 120,
+                     *       "succeeded_count": 278,
+                     *       "failed_count": 2,
+                     *       "canceled_count": 0,
+                     *       "tm_finish": null,
+                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
+                     *       "tm_update": "2026-01-20T12:00:02.000000Z",
+                     *       "tm_delete": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookReplay"];
+                };
+            };
+            /** @description `EVENT_TYPE_UNKNOWN`: There is no such event. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            401: components["responses"]["TokenExpiredOrUnauthenticated"];
+            403: components["responses"]["PermissionDenied"];
+            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `CONFLICT`: Somebody else changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    getWebhookReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The replay. */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
+                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
+                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
+                     *       "tm_from": "2026-01-20T00:00:00.000000Z",
+                     *       "tm_to": "2026-01-20T12:00:00.000000Z",
+                     *       "delivery_statuses": [
+                     *         "failed"
+                     *       ],
+                     *       "event_types": [
+                     *         "*"
+                     *       ],
+                     *       "status": "running",
+                     *       "tm_position": "2026-01-20T06:10:00.000000Z",
+                     *       "queued_count": 400,
+                     *       "pending_count": 120,
+                     *       "succeeded_count": 278,
+                     *       "failed_count": 2,
+                     *       "canceled_count": 0,
+                     *       "tm_finish": null,
+                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
+                     *       "tm_update": "2026-01-20T12:00:02.000000Z",
+                     *       "tm_delete": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookReplay"];
+                };
+            };
+            400: components["responses"]["InvalidArgument"];
+            401: components["responses"]["TokenExpiredOrUnauthenticated"];
+            403: components["responses"]["PermissionDenied"];
+            /** @description `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["DeadlineExceeded"];
+        };
+    };
+    deleteWebhookReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deleted replay. */
+            200: {
+                headers: {
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
+                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
+                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
+                     *       "tm_from": "2026-01-20T00:00:00.000000Z",
+                     *       "tm_to": "2026-01-20T12:00:00.000000Z",
+                     *       "delivery_statuses": [
+                     *         "failed"
+                     *       ],
+                     *       "event_types": [
+                     *         "*"
+                     *       ],
+                     *       "status": "canceled",
+                     *       "tm_position": "2026-01-20T06:10:00.000000Z",
+                     *       "queued_count": 400,
+                     *       "pending_count": 0,
+                     *       "succeeded_count": 278,
+                     *       "failed_count": 2,
+                     *       "canceled_count": 120,
+                     *       "tm_finish": "2026-01-20T12:00:03.000000Z",
+                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
+                     *       "tm_update": "2026-01-20T12:00:03.000000Z",
+                     *       "tm_delete": "2026-01-20T12:00:03.000000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookReplay"];
+                };
+            };
+            400: components["responses"]["InvalidArgument"];
+            401: components["responses"]["TokenExpiredOrUnauthenticated"];
+            403: components["responses"]["PermissionDenied"];
+            /** @description `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            409: components["responses"]["Conflict"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
@@ -12620,6 +13211,7 @@ export interface operations {
                      *           ],
                      *           "status": "enabled",
                      *           "disabled_reason": null,
+                     *           "disabled_detail": null,
                      *           "ordered": true,
                      *           "timeout": 10,
                      *           "retry_schedule": [
@@ -12635,6 +13227,8 @@ export interface operations {
                      *           "tm_secret_overlap_end": null,
                      *           "tm_last_success": null,
                      *           "tm_last_failure": null,
+                     *           "tm_failing": null,
+                     *           "failure_count": 0,
                      *           "tm_create": "2026-01-20T12:00:00.000000Z",
                      *           "tm_update": "2026-01-20T12:00:00.000000Z",
                      *           "tm_delete": null
@@ -12705,6 +13299,7 @@ export interface operations {
                      *       ],
                      *       "status": "enabled",
                      *       "disabled_reason": null,
+                     *       "disabled_detail": null,
                      *       "ordered": true,
                      *       "timeout": 10,
                      *       "retry_schedule": [
@@ -12720,6 +13315,8 @@ export interface operations {
                      *       "tm_secret_overlap_end": null,
                      *       "tm_last_success": null,
                      *       "tm_last_failure": null,
+                     *       "tm_failing": null,
+                     *       "failure_count": 0,
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",
                      *       "tm_update": "2026-01-20T12:00:00.000000Z",
                      *       "tm_delete": null,
@@ -12795,6 +13392,7 @@ export interface operations {
                      *       ],
                      *       "status": "enabled",
                      *       "disabled_reason": null,
+                     *       "disabled_detail": null,
                      *       "ordered": true,
                      *       "timeout": 10,
                      *       "retry_schedule": [
@@ -12810,6 +13408,8 @@ export interface operations {
                      *       "tm_secret_overlap_end": null,
                      *       "tm_last_success": null,
                      *       "tm_last_failure": null,
+                     *       "tm_failing": null,
+                     *       "failure_count": 0,
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",
                      *       "tm_update": "2026-01-20T12:00:00.000000Z",
                      *       "tm_delete": null
@@ -12884,6 +13484,7 @@ export interface operations {
                      *       ],
                      *       "status": "enabled",
                      *       "disabled_reason": null,
+                     *       "disabled_detail": null,
                      *       "ordered": true,
                      *       "timeout": 10,
                      *       "retry_schedule": [
@@ -12899,6 +13500,8 @@ export interface operations {
                      *       "tm_secret_overlap_end": null,
                      *       "tm_last_success": null,
                      *       "tm_last_failure": null,
+                     *       "tm_failing": null,
+                     *       "failure_count": 0,
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",
                      *       "tm_update": "2026-01-20T12:00:00.000000Z",
                      *       "tm_delete": null
@@ -12974,6 +13577,7 @@ export interface operations {
                      *       ],
                      *       "status": "disabled",
                      *       "disabled_reason": "manual",
+                     *       "disabled_detail": null,
                      *       "ordered": true,
                      *       "timeout": 10,
                      *       "retry_schedule": [
@@ -12989,6 +13593,8 @@ export interface operations {
                      *       "tm_secret_overlap_end": null,
                      *       "tm_last_success": null,
                      *       "tm_last_failure": null,
+                     *       "tm_failing": null,
+                     *       "failure_count": 0,
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",
                      *       "tm_update": "2026-01-20T12:00:00.000000Z",
                      *       "tm_delete": "2026-01-20T12:01:11.015000Z"
@@ -13067,6 +13673,7 @@ export interface operations {
                      *       ],
                      *       "status": "enabled",
                      *       "disabled_reason": null,
+                     *       "disabled_detail": null,
                      *       "ordered": true,
                      *       "timeout": 10,
                      *       "retry_schedule": [
@@ -13082,6 +13689,8 @@ export interface operations {
                      *       "tm_secret_overlap_end": "2026-01-21T12:00:00.000000Z",
                      *       "tm_last_success": null,
                      *       "tm_last_failure": null,
+                     *       "tm_failing": null,
+                     *       "failure_count": 0,
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",
                      *       "tm_update": "2026-01-20T12:00:00.000000Z",
                      *       "tm_delete": null,
@@ -13154,6 +13763,7 @@ export interface operations {
                      *       "status": "pending",
                      *       "attempt_count": 0,
                      *       "replay_of_id": null,
+                     *       "webhook_replay_id": null,
                      *       "tm_next_attempt": "2026-01-20T12:00:00.000000Z",
                      *       "tm_finish": null,
                      *       "tm_create": "2026-01-20T12:00:00.000000Z",

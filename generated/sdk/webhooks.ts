@@ -103,6 +103,8 @@ export interface WebhookMap {
   webhook_deleted: schemas.Webhook
   /** The platform disabled a webhook endpoint. */
   webhook_disabled: schemas.Webhook
+  /** Nothing has got through to a webhook endpoint for a day. */
+  webhook_failing: schemas.Webhook
   /** A test ping. */
   webhook_ping: schemas.Webhook
   /** A webhook endpoint was changed or its secret rotated. */
@@ -175,6 +177,7 @@ export const webhookTypes: {
   readonly 'webhook.created': 'webhook_created'
   readonly 'webhook.deleted': 'webhook_deleted'
   readonly 'webhook.disabled': 'webhook_disabled'
+  readonly 'webhook.failing': 'webhook_failing'
   readonly 'webhook.ping': 'webhook_ping'
   readonly 'webhook.updated': 'webhook_updated'
 } = {
@@ -228,6 +231,7 @@ export const webhookTypes: {
   'webhook.created': 'webhook_created',
   'webhook.deleted': 'webhook_deleted',
   'webhook.disabled': 'webhook_disabled',
+  'webhook.failing': 'webhook_failing',
   'webhook.ping': 'webhook_ping',
   'webhook.updated': 'webhook_updated',
 }

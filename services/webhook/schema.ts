@@ -1,6 +1,6 @@
-import type { Webhook, WebhookAttempt, WebhookDelivery } from '@voipbin/generated/schemas'
+import type { Webhook, WebhookAttempt, WebhookDelivery, WebhookReplay } from '@voipbin/generated/schemas'
 import { owned, ownedIndexes, repo, secretText, utc } from '@voipbin/kernel'
-import { boolean, index, int, json, mediumtext, mysqlTable, primaryKey, varchar } from 'drizzle-orm/mysql-core'
+import { boolean, index, int, json, mediumtext, mysqlTable, unique, varchar } from 'drizzle-orm/mysql-core'
 
 export const webhookTable = mysqlTable(
   'webhook_webhooks',
@@ -13,22 +13,26 @@ export const webhookTable = mysqlTable(
     event_types: json().$type<string[]>().notNull(),
     status: varchar({ length: 16 }).$type<Webhook['status']>().notNull(),
     disabled_reason: varchar({ length: 16 }).$type<NonNullable<Webhook['disabled_reason']>>(),
+    disabled_detail: varchar({ length: 1000 }),
     ordered: boolean().notNull(),
     timeout: int().notNull(),
     retry_schedule: json().$type<number[]>().notNull(),
     secret: secretText().notNull(),
-    /** The secret before the last rotation, until `tm_secret_overlap_end`. */
-    secret_before: secretText(),
+    /** JSON of `OldSecret[]`: secrets that newer ones have replaced, until their overlap ends. */
+    old_secrets: secretText(),
     tm_secret_overlap_end: utc(),
     tm_last_success: utc(),
     tm_last_failure: utc(),
     /** Since when nothing has got through; null after a success. */
     tm_failing: utc(),
+    failure_count: int().notNull().default(0),
+    /** When the owner was told that it fails; null after a success. */
+    tm_notice: utc(),
   },
   t => ownedIndexes('webhook_webhooks', t),
 )
 export type WebhookRow = typeof webhookTable.$inferSelect
-/** Not cached: the times of its last attempts change with every delivery. */
+/** Not cached: every batch of deliveries reads the endpoints of its customers anew, and notes on them go past the repo. */
 export const webhooks = repo(webhookTable, { resource: 'webhook', ttl_s: 0, rotated: ['secret'] })
 
 export const deliveryTable = mysqlTable(
@@ -45,35 +49,48 @@ export const deliveryTable = mysqlTable(
     resource_type: varchar({ length: 64 }).notNull(),
     resource_id: varchar({ length: 64 }).notNull(),
     status: varchar({ length: 16 }).$type<WebhookDelivery['status']>().notNull(),
-    attempt_count: int().notNull().default(0),
+    attempt_count: int().notNull(),
     replay_of_id: varchar({ length: 36 }),
+    webhook_replay_id: varchar({ length: 36 }),
     request_body: mediumtext().notNull(),
-    content_type: varchar({ length: 255 }).notNull().default('application/json'),
+    content_type: varchar({ length: 255 }).notNull(),
+    /** Of the request that caused the event: header `X-Request-ID` of every attempt. */
+    request_id: varchar({ length: 64 }).notNull(),
     timeout: int().notNull(),
     retry_schedule: json().$type<number[]>().notNull(),
-    /** Deliveries of one lane go one after another; null for those that need not wait. */
+    /** Whose turn it is among the deliveries to one endpoint; null when it is over. */
+    queue: varchar({ length: 80 }),
+    /** Deliveries of one lane go one after another; null for those that need not wait, and when it is over. */
     lane: varchar({ length: 140 }),
+    /** When it is to be sent, or to be looked at again because who was sending it has died. Null: an earlier one of its lane is not over. */
+    tm_due: utc(),
     tm_next_attempt: utc(),
     tm_finish: utc(),
   },
   t => [
     ...ownedIndexes('webhook_deliveries', t),
-    index('webhook_deliveries_lane').on(t.lane, t.status, t.tm_create),
-    index('webhook_deliveries_webhook').on(t.webhook_id, t.status),
+    index('webhook_deliveries_queue').on(t.queue, t.tm_due),
+    index('webhook_deliveries_lane').on(t.lane, t.tm_create, t.id),
+    index('webhook_deliveries_webhook').on(t.webhook_id, t.tm_create, t.id),
     index('webhook_deliveries_resource').on(t.customer_id, t.resource_id),
+    index('webhook_deliveries_replay').on(t.webhook_replay_id, t.status),
   ],
 )
 export type DeliveryRow = typeof deliveryTable.$inferSelect
 export const deliveries = repo(deliveryTable, { resource: 'webhook_delivery', ttl_s: 0, audit: false })
 
-/** One row per endpoint and resource with deliveries under way: locked by who adds one and by who finishes one, so that none is left waiting. */
-export const laneTable = mysqlTable('webhook_lanes', { lane: varchar({ length: 140 }).primaryKey(), tm_update: utc().notNull() })
-
 export const attemptTable = mysqlTable(
   'webhook_attempts',
   {
-    delivery_id: varchar({ length: 36 }).notNull(),
+    id: varchar({ length: 36 }).primaryKey(),
+    customer_id: varchar({ length: 36 }).notNull(),
+    webhook_delivery_id: varchar({ length: 36 }).notNull(),
+    webhook_id: varchar({ length: 36 }),
+    event_type: varchar({ length: 64 }).notNull(),
     attempt: int().notNull(),
+    outcome: varchar({ length: 16 }).$type<WebhookAttempt['outcome']>().notNull(),
+    method: varchar({ length: 8 }).$type<WebhookAttempt['method']>().notNull(),
+    uri: varchar({ length: 2048 }).notNull(),
     tm_start: utc().notNull(),
     duration_ms: int().notNull(),
     status_code: int(),
@@ -82,7 +99,33 @@ export const attemptTable = mysqlTable(
     request_headers: json().$type<WebhookAttempt['request_headers']>().notNull(),
     response_headers: json().$type<WebhookAttempt['response_headers']>().notNull(),
     response_body: mediumtext().notNull(),
+    tm_create: utc().notNull(),
   },
-  t => [primaryKey({ name: 'webhook_attempts_pk', columns: [t.delivery_id, t.attempt] })],
+  t => [
+    unique('webhook_attempts_delivery').on(t.webhook_delivery_id, t.attempt),
+    index('webhook_attempts_list').on(t.customer_id, t.tm_create, t.id),
+    index('webhook_attempts_webhook').on(t.webhook_id, t.tm_create, t.id),
+  ],
 )
 export type AttemptRow = typeof attemptTable.$inferSelect
+
+export const replayTable = mysqlTable(
+  'webhook_replays',
+  {
+    ...owned,
+    webhook_id: varchar({ length: 36 }),
+    tm_from: utc().notNull(),
+    tm_to: utc().notNull(),
+    delivery_statuses: json().$type<WebhookReplay['delivery_statuses']>().notNull(),
+    event_types: json().$type<string[]>().notNull(),
+    status: varchar({ length: 16 }).$type<WebhookReplay['status']>().notNull(),
+    tm_position: utc(),
+    /** With `tm_position` the last delivery that was queued again. */
+    position_id: varchar({ length: 36 }),
+    queued_count: int().notNull().default(0),
+    tm_finish: utc(),
+  },
+  t => [...ownedIndexes('webhook_replays', t), index('webhook_replays_webhook').on(t.customer_id, t.webhook_id, t.status)],
+)
+export type ReplayRow = typeof replayTable.$inferSelect
+export const replays = repo(replayTable, { resource: 'webhook_replay', ttl_s: 0 })

@@ -1,15 +1,25 @@
 import { webhookContract } from '@voipbin/generated/rpc/webhook'
 import { defineService } from '@voipbin/kernel'
+import { config } from './config.ts'
+import { runEngine } from './engine.ts'
 import { consumers } from './events.ts'
-import { config, handlers } from './handlers.ts'
-import type { Ctx } from './queue.ts'
+import { deliveryHandlers } from './handlers/deliveries.ts'
+import { endpointHandlers } from './handlers/endpoints.ts'
+import { replayHandlers } from './handlers/replays.ts'
+import { replayStep } from './replay.ts'
+import { cancelAll, scheduleSweep, sweep } from './retention.ts'
 import * as schema from './schema.ts'
-import { deliver } from './send.ts'
 
 export default defineService(webhookContract, {
-  handlers,
+  handlers: { ...endpointHandlers, ...deliveryHandlers, ...replayHandlers },
   consumers,
-  timers: { deliver: (ctx: Ctx, { delivery_id }: { delivery_id: string }) => deliver(ctx, delivery_id) },
+  timers: { cancel: cancelAll, replay: replayStep, sweep },
+  workers: {
+    engine: async ctx => {
+      await scheduleSweep(ctx)
+      await runEngine(ctx)
+    },
+  },
   schema,
   config,
 })

@@ -58,23 +58,27 @@ describe('endpoints', () => {
     expect((await app.call('listWebhooks', { page_size: 10 }, mine)).result).toHaveLength(1)
   })
 
-  test('a rotation signs with both secrets until the overlap ends', async () => {
+  test('a rotation signs with every secret until its overlap ends', async () => {
     const made = await create('/rotate')
-    const rotated = await app.call('rotateWebhookSecret', { id: made.id, overlap: 3600 }, mine)
-    expect(rotated.secret).not.toBe(made.secret)
-    await happen('call.created')
-    await until(() => receiver.of('/rotate').length === 1)
-    for (const secret of [made.secret, rotated.secret]) await verify(receiver.of('/rotate')[0] as Received, secret)
-    await app.query("UPDATE webhook_webhooks SET tm_secret_overlap_end = '2020-01-01' WHERE id = ?", [made.id])
-    await happen('call.created')
-    await until(() => receiver.of('/rotate').length === 2)
-    await expect(verify(receiver.of('/rotate')[1] as Received, made.secret)).rejects.toThrow()
+    const next = async () => {
+      const count = receiver.of('/rotate').length
+      await happen('call.created')
+      return until(() => receiver.of('/rotate')[count])
+    }
+    const second = await app.call('rotateWebhookSecret', { id: made.id, overlap: 1 }, mine)
+    const third = await app.call('rotateWebhookSecret', { id: made.id, overlap: 3600 }, mine)
+    expect(new Set([made.secret, second.secret, third.secret]).size).toBe(3)
+    const all = await next()
+    for (const { secret } of [made, second, third]) await verify(all, secret)
+    await until(() => Date.now() > Date.parse(second.tm_secret_overlap_end ?? ''))
+    const two = await next()
+    for (const { secret } of [second, third]) await verify(two, secret)
+    await expect(verify(two, made.secret)).rejects.toThrow()
     const last = await app.call('rotateWebhookSecret', { id: made.id, overlap: 0 }, mine)
     expect(last.tm_secret_overlap_end).toBeNull()
-    await happen('call.created')
-    await until(() => receiver.of('/rotate').length === 3)
-    await verify(receiver.of('/rotate')[2] as Received, last.secret)
-    await expect(verify(receiver.of('/rotate')[2] as Received, rotated.secret)).rejects.toThrow()
+    const one = await next()
+    await verify(one, last.secret)
+    for (const { secret } of [second, third]) await expect(verify(one, secret)).rejects.toThrow()
   })
 
   test('410 disables at once, and says so', async () => {
@@ -102,16 +106,55 @@ describe('endpoints', () => {
     expect(await app.call('updateWebhook', { id: made.id, status: 'disabled' }, mine)).toMatchObject({ disabled_reason: 'manual' })
   })
 
-  test('five days without a success disable', async () => {
+  test('days without a success disable, after a notice', async () => {
     const made = await create('/bad', { retry_schedule: [0] })
     receiver.answers.set('/bad', () => 500)
+    const fail = async (days: number, failure_count: number) => {
+      const set = 'UPDATE webhook_webhooks SET tm_failing = NOW(6) - INTERVAL ? DAY, failure_count = ? WHERE id = ?'
+      await app.query(set, [days, failure_count, made.id])
+      const { length } = receiver.of('/bad')
+      await happen('call.created')
+      await until(async () => (await deliveries({ status: 'failed' })).length === length + 1)
+      return app.call('getWebhook', { id: made.id }, mine)
+    }
+    expect(await fail(0, 0)).toMatchObject({ status: 'enabled', failure_count: 1, tm_last_failure: expect.any(String) })
+    expect(sent()).toEqual(['webhook.created'])
+    expect(await fail(2, 8)).toMatchObject({ status: 'enabled', failure_count: 9, disabled_reason: null })
+    await until(() => sent().includes('webhook.failing'))
+    await fail(4, 9)
+    expect(sent().filter(type => type === 'webhook.failing')).toHaveLength(1)
+    // Few failures disable nothing, however long ago the first one was.
+    expect(await fail(6, 2)).toMatchObject({ status: 'enabled' })
+    const disabled = await fail(6, 20)
+    const why = {
+      status: 'disabled',
+      disabled_reason: 'failing',
+      disabled_detail: expect.stringMatching(/^21 attempts since .*HTTP 500\.$/),
+    }
+    expect(disabled).toMatchObject(why)
+    await until(() => sent().includes('webhook.disabled'))
+    expect(app.events.at(-1)).toMatchObject({ data: { id: made.id, ...why } })
+    const audits = await app.query<{ actor_type: string }>("SELECT * FROM kernel_audits WHERE resource_id = ? AND action = 'update'", [
+      made.id,
+    ])
+    expect(audits).toMatchObject([{ actor_type: 'system' }])
+    const enabled = await app.call('updateWebhook', { id: made.id, status: 'enabled' }, mine)
+    expect(enabled).toMatchObject({ status: 'enabled', disabled_reason: null, disabled_detail: null, tm_failing: null, failure_count: 0 })
+  })
+
+  test('a success ends the count', async () => {
+    const made = await create('/well', { retry_schedule: [0, 0] })
+    let asked = 0
+    receiver.answers.set('/well', () => (asked++ === 0 ? 500 : 204))
     await happen('call.created')
     await allOver(1)
-    expect(await app.call('getWebhook', { id: made.id }, mine)).toMatchObject({ status: 'enabled', tm_last_failure: expect.any(String) })
-    await app.query('UPDATE webhook_webhooks SET tm_failing = tm_failing - INTERVAL 6 DAY WHERE id = ?', [made.id])
-    await happen('call.created')
-    await until(() => sent().includes('webhook.disabled'))
-    expect(await app.call('getWebhook', { id: made.id }, mine)).toMatchObject({ status: 'disabled', disabled_reason: 'failing' })
+    const seen = await app.call('getWebhook', { id: made.id }, mine)
+    expect(seen).toMatchObject({
+      failure_count: 0,
+      tm_failing: null,
+      tm_last_failure: expect.any(String),
+      tm_last_success: expect.any(String),
+    })
   })
 
   test.each(['enabled', 'disabled'] as const)('a test reaches an endpoint that is %s, out of line', async status => {
@@ -135,7 +178,7 @@ describe('endpoints', () => {
     await happen('call.hungup', id)
     await until(async () => (await deliveries()).some(row => row.attempt_count === 1))
     await app.call('deleteWebhook', { id: made.id }, mine)
-    expect((await deliveries()).map(row => row.status)).toEqual(['canceled', 'canceled'])
+    expect((await allOver(2)).map(row => row.status)).toEqual(['canceled', 'canceled'])
     expect(await lanes()).toEqual([])
     const [row] = await deliveries()
     await expect(app.call('replayWebhookDelivery', { id: row?.id ?? '' }, mine)).rejects.toMatchObject({ reason: 'WEBHOOK_GONE' })

@@ -95,9 +95,7 @@ export const allOver = (count: number, where: object = {}) =>
     return rows.length === count && rows.every(row => row.status !== 'pending') ? rows : undefined
   })
 export const typesOf = (requests: readonly Received[]) => requests.map(one => one.headers['x-voipbin-event'])
-export const lanes = () => app.query('SELECT lane FROM webhook_lanes WHERE lane LIKE ?', [`%${mine.customer_id}%`])
-export const hasTimer = async (id: string) =>
-  (await app.query('SELECT id FROM webhook_timers WHERE timer_key = ?', [`deliver:${id}`])).length > 0
+export const lanes = () => app.query('SELECT lane FROM webhook_deliveries WHERE lane IS NOT NULL AND customer_id = ?', [mine.customer_id])
 export const sent = () => app.events.map(event => event.event_type)
 
 /** Both sets of headers by those who defined them. Throws when one is wrong. */

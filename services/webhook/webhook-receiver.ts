@@ -8,7 +8,7 @@ export interface Received {
   headers: Readonly<Record<string, string>>
   body: string
 }
-type Answer = number | { status: number; body: string }
+type Answer = number | { status: number; body: string; headers?: Record<string, string> }
 
 /** A customer's web server: keeps what comes and answers as the test says, 200 unless told otherwise. */
 export class Receiver {
@@ -21,8 +21,8 @@ export class Receiver {
     const got: Received = { path, method, headers: plain(request.headers), body: Buffer.concat(parts).toString() }
     this.received.push(got)
     const answer = (await this.answers.get(path)?.(got)) ?? 200
-    const { status, body } = typeof answer === 'number' ? { status: answer, body: 'thanks' } : answer
-    response.writeHead(status, { 'x-seen': 'yes' }).end(body)
+    const { status, body, headers = {} } = typeof answer === 'number' ? { status: answer, body: 'thanks' } : answer
+    response.writeHead(status, { 'x-seen': 'yes', ...headers }).end(body)
   })
 
   async open(): Promise<void> {

@@ -59,6 +59,10 @@ const isKeyRing = (text: string): boolean => {
   }
 }
 
+/** A whole number from `least` to `most`; `unit` completes "must be a number of …". */
+export const count = (unit: string, least: number, most: number) =>
+  z.coerce.number().int().min(least).max(most).describe(`must be a number of ${unit}, ${least} to ${most}`)
+
 const isNetworkList = (text: string): boolean => {
   try {
     return parseNetworks(text) !== undefined

@@ -11,6 +11,7 @@ export { endOfTime, fromDbTime, isLive, owned, ownedIndexes, secretText, stamp, 
 export {
   addressSettings,
   ConfigError,
+  count,
   flag,
   loadConfig,
   mayRequest,
@@ -84,7 +85,17 @@ export {
   plainSize,
   sealedSize,
 } from './object-crypto.ts'
-export { type Filter, type Page, type PageInput, pageToken, parsePageToken, selectPage, type Where } from './page.ts'
+export {
+  type Columns,
+  conditions,
+  type Filter,
+  type Page,
+  type PageInput,
+  pageToken,
+  parsePageToken,
+  selectPage,
+  type Where,
+} from './page.ts'
 export { checkPassword, hashPassword, isOutdated } from './password.ts'
 export { EventPublisher, openShardedPublisher, shardCount, shardExchange, shardOf, shardQueue } from './publisher.ts'
 export { isSecretName, redact, redacted, redactText } from './redact.ts'

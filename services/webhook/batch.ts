@@ -1,0 +1,61 @@
+import { isUnavailable } from '@voipbin/kernel'
+
+interface Waiting<T, R> {
+  item: T
+  resolve(result: R): void
+  reject(error: unknown): void
+}
+
+/**
+ * Works on everything that has come while it was busy with what came before, all together: alone an item waits for nothing, under load many share
+ * the cost of a transaction. One batch at a time.
+ */
+export class Batch<T, R> {
+  #work: (items: readonly T[]) => Promise<readonly R[]>
+  #most: number
+  #waiting: Waiting<T, R>[] = []
+  #running: Promise<void> | undefined
+
+  /** `work` answers for every item, in their order; at most `most` at once. */
+  constructor(most: number, work: (items: readonly T[]) => Promise<readonly R[]>) {
+    this.#most = most
+    this.#work = work
+  }
+
+  get size(): number {
+    return this.#waiting.length
+  }
+
+  /** Resolves when the batch with this item is done. When a batch fails, its items are tried one by one, so that a bad one harms itself only. */
+  add(item: T): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject })
+      this.#running ??= this.#run().finally(() => {
+        this.#running = undefined
+      })
+    })
+  }
+
+  /** Resolves when nothing waits or is worked on. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // What comes in the same turn of the event loop belongs together.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) await this.#settle(this.#waiting.splice(0, this.#most))
+  }
+
+  async #settle(batch: Waiting<T, R>[]): Promise<void> {
+    try {
+      const results = await this.#work(batch.map(({ item }) => item))
+      batch.forEach(({ resolve }, at) => {
+        resolve(results[at] as R)
+      })
+    } catch (error) {
+      if (batch.length === 1 || isUnavailable(error)) for (const { reject } of batch) reject(error)
+      else for (const one of batch) await this.#settle([one])
+    }
+  }
+}
