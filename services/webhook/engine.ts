@@ -60,7 +60,12 @@ export class Engine {
   constructor(ctx: Ctx) {
     this.#ctx = ctx
     this.places = new Places(ctx)
-    this.#recorder = new Recorder({ ctx, lease: () => this.#leaseEnd(), released: rows => this.#hold(rows), forget: id => this.places.forget(id) })
+    this.#recorder = new Recorder({
+      ctx,
+      lease: () => this.#leaseEnd(),
+      released: rows => this.#hold(rows),
+      forget: id => this.places.forget(id),
+    })
     this.#intake = new Intake({
       ctx,
       due: row => this.#dueOf(row),

@@ -2,7 +2,7 @@ import { stamp } from '@voipbin/kernel'
 import { and, asc, eq, gt, gte, inArray, isNull, lt, or, sql } from 'drizzle-orm'
 import { engineOf } from './engine.ts'
 import { contentOf } from './handlers/deliveries.ts'
-import { type Ctx, insertDeliveries, newDelivery, type Target, type WebhookTx } from './queue.ts'
+import { type Ctx, heldUp, insertDeliveries, newDelivery, release, type Target, type WebhookTx } from './queue.ts'
 import { deliveryId, wants } from './rules.ts'
 import { type DeliveryRow, deliveryTable, type ReplayRow, replays, webhooks } from './schema.ts'
 import { customerTarget, endpointTarget } from './targets.ts'
@@ -23,6 +23,7 @@ export async function replayStep(ctx: Ctx, { replay_id }: { replay_id: string })
   const known = await replays.system.get({ db: ctx.db }, replay_id)
   if (known?.status !== 'running') return
   const mine = ctx.as(known.customer_id)
+  const freed = await mine.tx(tx => freeLanes(tx, replay_id))
   const target = await placeNow(mine, known)
   const queued = await mine.tx(async tx => {
     const [row] = await replays.system.find(tx, { id: replay_id, status: 'running' }, { limit: 1, forUpdate: true })
@@ -43,7 +44,19 @@ export async function replayStep(ctx: Ctx, { replay_id }: { replay_id: string })
     await stepReplay(tx, row.id)
     return [...new Set(rows.flatMap(({ queue }) => queue ?? []))]
   })
-  engineOf(ctx)?.claim(queued)
+  engineOf(ctx)?.claim([...freed, ...queued])
+}
+
+/** The one before in a lane may have ended while the step before this one added the next, neither seeing the other. Every step looks again. */
+async function freeLanes(tx: WebhookTx, replay_id: string): Promise<string[]> {
+  const { lane, queue, webhook_replay_id, status, tm_due } = deliveryTable
+  const waiting = await tx.db
+    .selectDistinct({ lane, queue })
+    .from(deliveryTable)
+    .where(and(eq(webhook_replay_id, replay_id), eq(status, 'pending'), isNull(tm_due)))
+  const lanes = waiting.flatMap(row => row.lane ?? [])
+  await release(tx, await heldUp(tx, lanes, { locked: true }), stamp(tx.now()))
+  return waiting.flatMap(row => row.queue ?? [])
 }
 
 async function placeNow(ctx: Ctx, { webhook_id }: ReplayRow): Promise<Target | undefined> {

@@ -28,7 +28,7 @@ export async function customerTarget(ctx: Ctx): Promise<Target[]> {
 }
 
 /** How long the customer-level webhook is cached, in seconds. The customer service makes the cache forget it on every change. */
-const cached_s = 300
+const cached_s = 60
 const flights = new WeakMap<object, Map<string, Promise<CustomerWebhook | undefined>>>()
 
 /** The customer-level webhook and its secrets; `undefined` when the customer is gone. All who ask at the same time share one look-up. */

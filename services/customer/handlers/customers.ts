@@ -1,6 +1,6 @@
 import type { CustomerContext, CustomerHandlers } from '@voipbin/generated/rpc/customer'
 import type { Customer } from '@voipbin/generated/schemas'
-import { decryptText, encryptText, isDuplicate, mayRequest, operatorCustomerId, type Patch, type Tx } from '@voipbin/kernel'
+import { decryptText, encryptText, invalidate, isDuplicate, mayRequest, operatorCustomerId, type Patch, type Tx } from '@voipbin/kernel'
 import { config } from '../config.ts'
 import { activeSecrets, emailKey, newWebhookSecret, retireSecret, shownAccesskey, shownCustomer } from '../rules.ts'
 import { accesskeys, type CustomerRow, customers, type customerTable } from '../schema.ts'
@@ -30,10 +30,16 @@ function change(ctx: Ctx, patch: Changes, write: (tx: Tx, patch: Changes) => Pro
   const whole = patch.email === undefined ? patch : { ...patch, email_key: emailKey(patch.email) }
   const changed = ctx.tx(async tx => {
     const customer = shownCustomer(await write(tx, whole))
-    await tx.emit('customer.updated', customer)
+    await tell(tx, 'customer.updated', customer)
     return customer
   })
   return unlessTaken(ctx, changed)
+}
+
+/** The event, and the webhook service's cache, which holds what `getCustomerWebhook` has answered. */
+async function tell(tx: Tx, event: 'customer.updated' | 'customer.deleted', customer: Customer): Promise<void> {
+  tx.afterCommit(() => invalidate(`customer:${customer.id}:webhook`))
+  await tx.emit(event, customer)
 }
 
 /** What other services ask with an id and no customer of their own. */
@@ -87,7 +93,7 @@ export const customerHandlers = {
         for (const key of keys) await tx.emit('accesskey.deleted', shownAccesskey(await accesskeys.system.remove(tx, key)))
         if (keys.length < 100) break
       }
-      await tx.emit('customer.deleted', customer)
+      await tell(tx, 'customer.deleted', customer)
       return customer
     })
   },
@@ -100,7 +106,7 @@ export const customerHandlers = {
       const old_webhook_secrets = row ? retireSecret(row, tx.now(), overlap) : null
       const changed = await customers.update(tx, row ?? tx.customer_id, { webhook_secret, old_webhook_secrets })
       const customer = shownCustomer(changed)
-      await tx.emit('customer.updated', customer)
+      await tell(tx, 'customer.updated', customer)
       return { customer, sealed: encryptText(webhook_secret) }
     })
     return { ...customer, webhook_secret: decryptText(sealed) }

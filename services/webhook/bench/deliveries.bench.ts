@@ -1,0 +1,109 @@
+// Webhook deliveries a second, ours against a bare undici POST plus one mysql2 INSERT each, in the same run, to the same receiver, at the same
+// concurrency, into the same database. Prints `name ours floor ratio`, medians of the rounds taken in turn.
+//   webhook.backlog   deliveries that wait in the table -> sent, with attempt and outcome recorded
+//   webhook.events    events on the broker -> the same; consuming and making the delivery included
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { customerContract } from '@voipbin/generated/rpc/customer'
+import { type Context, uuid7 } from '@voipbin/kernel'
+import { testUrl, until } from '@voipbin/kernel/testing'
+import { standIn, type TestApp, testApp } from '../../test-app.ts'
+import webhook from '../service.ts'
+
+const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
+const count = Number(process.env.BENCH_COUNT ?? 3_000)
+/** As many as `room.ts` gives to one endpoint. */
+const at_once = 32
+const customer_id = uuid7()
+
+const call = {
+  source: { type: 'tel', target: '+15551230000', target_name: '', name: '', detail: '' },
+  destination: { type: 'extension', target: '1001', target_name: '', name: '', detail: '' },
+  status: 'initiating',
+  direction: 'outgoing',
+}
+const dataOf = (id: string) => ({ id, customer_id, ...call })
+const body = JSON.stringify({ id: uuid7(), type: 'call_created', created: new Date().toISOString(), data: dataOf(uuid7()) })
+
+const child = async (file: string, args: string[] = [], isReady = true): Promise<ChildProcess> => {
+  const made = fork(new URL(file, import.meta.url), args)
+  if (isReady) await once(made, 'message')
+  return made
+}
+
+const receiver = fork(new URL('receiver.ts', import.meta.url))
+const [{ port }] = (await once(receiver, 'message')) as [{ port: number }]
+const url = `http://127.0.0.1:${port}`
+const customer = standIn<'getCustomerWebhook'>(customerContract, {
+  getCustomerWebhook: async (_ctx: Context) => ({ customer_id, webhook_uri: null, webhook_method: 'POST', secrets: ['whsec_AAAA'] }),
+})
+const app = await testApp({ services: [], elsewhere: [webhook], standIns: [customer] })
+await app.query(
+  'CREATE TABLE bench_floor (id CHAR(36) PRIMARY KEY, uri VARCHAR(2048) NOT NULL, event_type VARCHAR(64) NOT NULL, status_code INT, duration_ms INT NOT NULL, ' +
+    'request_body MEDIUMTEXT NOT NULL, response_body MEDIUMTEXT NOT NULL, tm_create DATETIME(6) NOT NULL, INDEX bench_floor_list (tm_create, id))',
+)
+const { amqp_url, mysql_url, prefix } = app.address
+const service = fork(new URL('../webhook-process.ts', import.meta.url), [amqp_url, mysql_url, prefix, testUrl('REDIS_URL')])
+service.send('go')
+await once(service, 'message')
+const floor = await child('../../../server/kernel/bench/post-and-insert.ts')
+const endpoint = await app.call('createWebhook', { uri: `${url}/ours`, event_types: ['call.created'] } as never, { customer_id })
+
+const succeeded = async (app: TestApp) =>
+  Number((await app.query<{ n: number }>("SELECT COUNT(*) AS n FROM webhook_deliveries WHERE status = 'succeeded'"))[0]?.n)
+const done = (target: number) => until(async () => (await succeeded(app)) >= target, { timeout_ms: 120_000, every_ms: 20 })
+
+async function bare(): Promise<number> {
+  floor.send({ mysql_url, url: `${url}/floor`, count, at_once, body })
+  const [{ per_s }] = (await once(floor, 'message')) as [{ per_s: number }]
+  return per_s
+}
+
+async function publish(): Promise<void> {
+  const session = app.bus.publishing.open({ confirm: true })
+  const channel = await session.ready(5_000)
+  for (let n = 0; n < count; n++) {
+    const id = uuid7()
+    const event = { event_id: uuid7(), event_type: 'call.created', timestamp: new Date().toISOString(), customer_id, resource_type: 'call' }
+    const whole = { ...event, resource_id: id, resource_seq: 1, request_id: 'bench', data: dataOf(id) }
+    channel.publish(app.bus.named('call.events'), event.event_type, Buffer.from(JSON.stringify(whole)), { persistent: true })
+    if (n % 200 === 0) await channel.waitForConfirms()
+  }
+  await channel.waitForConfirms()
+  await session.close()
+}
+
+async function events(): Promise<number> {
+  const target = (await succeeded(app)) + count
+  const started = performance.now()
+  await publish()
+  await done(target)
+  return (count / (performance.now() - started)) * 1000
+}
+
+/** What is in the table already is made due again, as after a long time away. */
+async function backlog(): Promise<number> {
+  await app.query('DELETE FROM webhook_attempts')
+  const target = await succeeded(app)
+  const set = "status = 'pending', attempt_count = 0, queue = webhook_id, lane = CONCAT(webhook_id, ':', resource_id), tm_due = NOW(6)"
+  await app.query(`UPDATE webhook_deliveries SET ${set} ORDER BY tm_create DESC LIMIT ?`, [count])
+  const started = performance.now()
+  // A ping to the same endpoint wakes its queue.
+  await app.call('testWebhook', { id: endpoint.id }, { customer_id })
+  await done(target + 1)
+  return (count / (performance.now() - started)) * 1000
+}
+
+const results = { floor: [] as number[], events: [] as number[], backlog: [] as number[] }
+const run = { floor: bare, events, backlog }
+for (const kind of ['floor', 'events', 'backlog'] as const) await run[kind]()
+for (let round = 0; round < rounds; round++) {
+  for (const kind of ['floor', 'events', 'backlog'] as const) results[kind].push(await run[kind]())
+}
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
+for (const kind of ['backlog', 'events'] as const) {
+  const [ours, least] = [median(results[kind]), median(results.floor)]
+  console.log(`webhook.${kind}_per_s ${ours.toFixed(0)} ${least.toFixed(0)} ${(ours / least).toFixed(2)}`)
+}
+for (const one of [service, floor, receiver]) one.kill('SIGKILL')
+await app.close()
