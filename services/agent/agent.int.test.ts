@@ -221,6 +221,20 @@ describe('logging in', () => {
     await expectEvents(agent.id, ['agent.created', 'agent.login', 'agent.logout'])
     await expect(app.call('getSession', { token_hash: session.token_hash })).rejects.toMatchObject(ended)
   })
+  test('the row of an ended session goes after an hour, that of a live one stays', async () => {
+    const agent = await create(customer_id)
+    const [old, late, live] = [await login(agent), await login(agent), await login(agent)]
+    for (const { token_hash } of [old, late]) await app.call('deleteSession', { token_hash })
+    await app.query('UPDATE agent_sessions SET tm_delete = NOW(6) - INTERVAL 61 MINUTE WHERE id = ?', [old.id])
+    await app.query("UPDATE agent_timers SET tm_due = NOW(6) WHERE timer_key = 'sweepSessions'")
+    const kept = async () => {
+      const rows = await app.query<{ id: string }>('SELECT id FROM agent_sessions WHERE agent_id = ? ORDER BY id', [agent.id])
+      return rows.map(({ id }) => id)
+    }
+    await until(async () => (await kept()).length === 2)
+    expect(await kept()).toEqual([late.id, live.id].sort())
+    await expect(app.call('getSession', { token_hash: live.token_hash })).resolves.toBeDefined()
+  })
   test.each([
     {
       what: 'a new password',

@@ -28,7 +28,7 @@ export const agentTable = mysqlTable(
 export type AgentRow = typeof agentTable.$inferSelect
 export const agents = repo(agentTable, { resource: 'agent', ttl_s: 300 })
 
-/** One login. `tm_delete` is its end; the row stays as the record of it. */
+/** One login. `tm_delete` is its end; the row goes an hour later, the audit record of the login stays. */
 export const sessionTable = mysqlTable(
   'agent_sessions',
   {
@@ -46,6 +46,7 @@ export const sessionTable = mysqlTable(
     ...ownedIndexes('agent_sessions', t),
     unique('agent_sessions_hash').on(t.token_hash),
     index('agent_sessions_agent').on(t.agent_id, t.tm_delete),
+    index('agent_sessions_end').on(t.tm_delete),
   ],
 )
 export type SessionRow = typeof sessionTable.$inferSelect

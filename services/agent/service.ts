@@ -6,13 +6,13 @@ import { agentHandlers } from './handlers/agents.ts'
 import { sessionHandlers } from './handlers/sessions.ts'
 import { makeSuperAdmin } from './operator.ts'
 import * as schema from './schema.ts'
-import { timers } from './timers.ts'
+import { scheduleSweep, timers } from './timers.ts'
 
 export default defineService(agentContract, {
   handlers: { ...agentHandlers, ...sessionHandlers },
   consumers,
   timers,
-  jobs: { super_admin: makeSuperAdmin },
+  jobs: { super_admin: makeSuperAdmin, sweep: scheduleSweep },
   schema,
   config,
 })

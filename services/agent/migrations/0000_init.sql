@@ -85,5 +85,6 @@ CREATE INDEX `agent_agents_list` ON `agent_agents` (`customer_id`,`tm_delete`,`t
 CREATE INDEX `agent_agents_status` ON `agent_agents` (`customer_id`,`tm_delete`,`status`,`tm_create`,`id`);--> statement-breakpoint
 CREATE INDEX `agent_sessions_list` ON `agent_sessions` (`customer_id`,`tm_delete`,`tm_create`,`id`);--> statement-breakpoint
 CREATE INDEX `agent_sessions_agent` ON `agent_sessions` (`agent_id`,`tm_delete`);--> statement-breakpoint
+CREATE INDEX `agent_sessions_end` ON `agent_sessions` (`tm_delete`);--> statement-breakpoint
 CREATE INDEX `agent_inbox_age` ON `agent_inbox` (`tm_create`);--> statement-breakpoint
 CREATE INDEX `agent_timers_due` ON `agent_timers` (`tm_due`);
