@@ -8,23 +8,27 @@ interface Reason {
   action: string
 }
 
-/** HTTP code of every status, the class the SDK throws for it, and whether the same request may work later. */
-const statuses: Readonly<Record<string, readonly [number, string, string]>> = {
-  INVALID_ARGUMENT: [400, 'InvalidArgumentError', 'no'],
-  UNAUTHENTICATED: [401, 'UnauthenticatedError', 'no'],
-  PAYMENT_REQUIRED: [402, 'PaymentRequiredError', 'no'],
-  PERMISSION_DENIED: [403, 'PermissionDeniedError', 'no'],
-  NOT_FOUND: [404, 'NotFoundError', 'no'],
-  REQUEST_TIMEOUT: [408, 'VoIPBINError', 'yes'],
-  ALREADY_EXISTS: [409, 'ConflictError', 'no'],
-  FAILED_PRECONDITION: [409, 'ConflictError', 'only `IDEMPOTENCY_IN_PROGRESS`'],
-  PAYLOAD_TOO_LARGE: [413, 'VoIPBINError', 'no'],
-  UNSUPPORTED_MEDIA_TYPE: [415, 'VoIPBINError', 'no'],
-  RESOURCE_EXHAUSTED: [429, 'RateLimitError', 'yes, after `Retry-After`'],
-  INTERNAL: [500, 'ServerError', 'yes'],
-  UNAVAILABLE: [503, 'ServerError', 'yes, after `Retry-After`'],
-  DEADLINE_EXCEEDED: [504, 'ServerError', 'yes, with the same `Idempotency-Key`'],
+/** HTTP code of every status, and whether the same request may work later. */
+const statuses: Readonly<Record<string, readonly [number, string]>> = {
+  INVALID_ARGUMENT: [400, 'no'],
+  UNAUTHENTICATED: [401, 'no'],
+  PAYMENT_REQUIRED: [402, 'no'],
+  PERMISSION_DENIED: [403, 'no'],
+  NOT_FOUND: [404, 'no'],
+  REQUEST_TIMEOUT: [408, 'yes'],
+  ALREADY_EXISTS: [409, 'no'],
+  FAILED_PRECONDITION: [409, 'only `IDEMPOTENCY_IN_PROGRESS`'],
+  PAYLOAD_TOO_LARGE: [413, 'no'],
+  UNSUPPORTED_MEDIA_TYPE: [415, 'no'],
+  RESOURCE_EXHAUSTED: [429, 'yes, after `Retry-After`'],
+  INTERNAL: [500, 'yes'],
+  UNAVAILABLE: [503, 'yes, after `Retry-After`'],
+  DEADLINE_EXCEEDED: [504, 'yes, with the same `Idempotency-Key`'],
 }
+
+/** `NOT_FOUND` is `NotFoundError`. */
+const className = (status: string): string =>
+  `${status.toLowerCase().replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase())}Error`
 
 const contracts = join(import.meta.dirname, '../contracts')
 
@@ -75,7 +79,7 @@ export function errorsPage(): string {
 const statusTable = (): string =>
   table(
     ['HTTP', 'status', 'class in the SDK', 'try again'],
-    Object.entries(statuses).map(([status, [code, name, again]]) => [String(code), `\`${status}\``, `\`${name}\``, again]),
+    Object.entries(statuses).map(([status, [code, again]]) => [String(code), `\`${status}\``, `\`${className(status)}\``, again]),
   )
 
 interface Section {

@@ -46,6 +46,7 @@ export function sdkRealtimeFile(model: Model, known: ReadonlySet<string>): Outpu
     ...frames,
     ...stateNames.map(name => tsDeclaration(name, model.schemas.get(name) ?? {}, options)),
     `/** Event type → its data. */\nexport interface EventMap {\n${map.join('')}}\nexport type EventType = keyof EventMap\n`,
+    `/** What events are about, and topics name. */\nexport type EventResource = ${[...new Set(events.map(event => quote(event.resource)))].sort().join(' | ') || 'never'}\n`,
     envelope(model),
     '/** Every event; narrows by `event_type`. */\nexport type AnyEvent = { [T in EventType]: EventEnvelope<T> }[EventType]\n',
     `/** An event with the sequence number its customer gave it. */\nexport type ${eventFrame} = AnyEvent & { type: 'event'; seq: number }\n`,

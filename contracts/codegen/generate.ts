@@ -3,6 +3,7 @@ import path from 'node:path'
 import { asyncapiFile } from './asyncapi.ts'
 import { busFiles, parseBus } from './bus.ts'
 import { eventsFile } from './events.ts'
+import { sdkFlowFile } from './flow-builder.ts'
 import { realtimeFile, sdkRealtimeFile, sdkWebhooksFile, signFile, webhooksFile } from './frames.ts'
 import { gatewayFiles } from './gateway.ts'
 import { ContractError } from './load.ts'
@@ -43,6 +44,7 @@ async function outputs(model: Model, bus: Output[]): Promise<Output[]> {
     sdkRequestFile(),
     sdkReasonsFile(model),
     sdkResourcesFile(model),
+    sdkFlowFile(model),
     sdkRealtimeFile(model, known),
     sdkWebhooksFile(model),
     ...gatewayFiles(model),

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fixtureContracts } from './fixtures/contracts.ts'
+import { fixtureContracts, fixtureModel } from './fixtures/contracts.ts'
 import { generate, root } from './generate.ts'
+import { sdkReasonsFile } from './sdk.ts'
 import { header, type Output } from './text.ts'
 
 const contracts = fixtureContracts()
@@ -123,11 +124,25 @@ describe('gateway', () => {
 
 describe('the client', () => {
   test.each([
-    'create(body: WidgetCreate, options?: RequestOptions): Promise<WidgetCreated>',
-    'list(query?: ListWidgetsQuery, options?: RequestOptions): Page<Widget>',
+    "create(body: WidgetCreate, options?: RequestOptions): ApiPromise<WidgetCreated, 'FLOW_NOT_FOUND' | 'WIDGET_LIMIT_REACHED'>",
+    "list(query?: ListWidgetsQuery, options?: RequestOptions): Page<Widget, 'FLOW_NOT_FOUND'>",
+    '* Permission: `widget_create`. Carries an `Idempotency-Key`.',
+    '* @throws NotFoundError `WIDGET_NOT_FOUND`: There is no such widget.',
+    '/** How many rows one page holds at most. 1 to 100. */',
     "create: 'POST /v1.0/widgets bi',",
     "list: 'GET /v1.0/widgets ql',",
   ])('has %s', wanted => expect(text('sdk/resources.ts')).toContain(wanted))
+
+  test('has the reasons by status, without those of internal operations', () => {
+    const model = fixtureModel()
+    const dry = { status: 'NOT_FOUND', message: '', action: '' }
+    model.errors = { ...model.errors, PAINT_DRY: dry, PAINT_GONE: dry }
+    for (const operation of model.operations) if (operation.kind === 'internal') operation.errors.push('PAINT_DRY')
+    const reasons = sdkReasonsFile(model).text
+    expect(reasons).toMatch(/NOT_FOUND:\n( {4}\| '\w+'\n)* {4}\| 'WIDGET_NOT_FOUND'\n/)
+    expect(reasons).toContain('PAINT_GONE')
+    expect(reasons).not.toContain('PAINT_DRY')
+  })
 
   test('knows public events by both names', () => {
     expect(text('sdk/realtime.ts')).toContain("export const eventTypes: readonly EventType[] = ['flow.deleted', 'widget.created']")

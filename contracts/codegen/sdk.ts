@@ -1,5 +1,7 @@
+import { boundsOf, describeBounds } from './bounds.ts'
 import { isList, pluralsOf } from './gateway.ts'
-import type { Model, PublicOperation } from './model.ts'
+import type { Field, Model, Operation, PublicOperation } from './model.ts'
+import { generalReasons, httpStatus } from './reasons.ts'
 import { asObject, refName, type Schema } from './schema.ts'
 import { byName, camel, doc, header, importLine, key, type Output, pascal, quote } from './text.ts'
 import { type TsOptions, tsBlock, tsType } from './ts.ts'
@@ -9,6 +11,7 @@ export async function sdkTypesFile(document: object): Promise<Output> {
   const { default: openapiTS, astToString } = await import('openapi-typescript')
   // Webhook payloads are generated from the events; a body property with a default stays optional for who sends it.
   const { webhooks: _, ...rest } = structuredClone(document) as Record<string, unknown>
+  describeBounds(rest)
   const ast = await openapiTS(JSON.stringify(rest), {
     defaultNonNullable: false,
     rootTypes: true,
@@ -21,12 +24,43 @@ export async function sdkTypesFile(document: object): Promise<Output> {
 
 /** `sdk/request.ts`: what the methods of resources take and give besides their own types. */
 export function sdkRequestFile(): Output {
-  const text = `${header}
+  const text = `${header}import type { GeneralReason, Status } from './reasons.ts'
+import type { ErrorDetail } from './types.ts'
+
 export interface RequestOptions {
-  signal?: AbortSignal
-  /** Sent with creates; made up unless given. */
-  idempotency_key?: string
-  headers?: Record<string, string>
+  /** Gives the request up, also between attempts and while the answer is read. The promise rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+  /** Milliseconds per attempt. That of the client unless given. */
+  timeout_ms?: number | undefined
+  /** Attempts after the first. That of the client unless given. */
+  maxRetries?: number | undefined
+  /** Sent with creates, the same in every attempt; made up unless given. 1 to 255 printable ASCII characters. */
+  idempotency_key?: string | undefined
+  headers?: Record<string, string> | undefined
+}
+
+/** The error of a result. Its \`reason\` is one that the contract declares for the operation; a newer platform may know more. */
+export interface ApiError<R extends string> extends Error {
+  readonly status: Status
+  readonly reason: R
+  readonly http_status: number
+  readonly request_id: string
+  readonly details: readonly ErrorDetail[]
+  readonly response: Response
+}
+
+export type ApiResult<T, R extends string> =
+  | { readonly data: T; readonly error?: undefined }
+  | { readonly data?: undefined; readonly error: ApiError<R | GeneralReason> }
+
+/** The answer to a request: awaited, its body. */
+export interface ApiPromise<T, R extends string = never> extends Promise<T> {
+  /** The answer itself, its body unread: for streams and large files. Ask for it in the statement that makes the request. Rejects like the promise. */
+  asResponse(): Promise<Response>
+  /** The body, and the answer it came in for its headers. */
+  withResponse(): Promise<{ data: T; response: Response; request_id: string }>
+  /** The body or the platform's error, whose \`reason\` is one of those this operation declares. Rejects only when no answer came. */
+  asResult(): Promise<ApiResult<T, R>>
 }
 
 /** One page of a list. */
@@ -38,18 +72,30 @@ export interface PageResult<T> {
   next(): Promise<PageResult<T> | undefined>
 }
 
-/** Awaited, a list is its first page; iterated, it is every row of every page. */
-export interface Page<T> extends PromiseLike<PageResult<T>>, AsyncIterable<T> {}
+/** Awaited, a list is its first page; iterated, it is every row of every page. Nothing is asked for before. */
+export interface Page<T, R extends string = never> extends ApiPromise<PageResult<T>, R>, AsyncIterable<T> {}
 `
   return { path: 'sdk/request.ts', text }
 }
 
-/** `sdk/reasons.ts`: the catalogue as a type. */
+/** `sdk/reasons.ts`: the catalogue as types. Reasons that only internal operations give stay inside. */
 export function sdkReasonsFile(model: Model): Output {
-  const rows = Object.keys(model.errors)
+  const reach = (kind: Operation['kind']): Set<string> =>
+    new Set(model.operations.flatMap(operation => (operation.kind === kind ? operation.errors : [])))
+  const [open, inside] = [reach('public'), reach('internal')]
+  const shown = Object.entries(model.errors).filter(([reason]) => generalReasons.has(reason) || open.has(reason) || !inside.has(reason))
+  const union = (reasons: string[]): string =>
+    reasons.length === 0 ? ' never' : reasons.map(reason => `\n    | ${quote(reason)}`).join('')
+  const rows = Object.keys(httpStatus)
     .sort()
-    .map(reason => `  | ${quote(reason)}\n`)
-  return { path: 'sdk/reasons.ts', text: `${header}\n/** Every reason an error may carry. */\nexport type Reason =\n${rows.join('')}` }
+    .map(status => `  ${status}:${union(shown.flatMap(([reason, row]) => (row.status === status ? [reason] : [])).sort())}\n`)
+  const text = [
+    header,
+    `/** Status of an error → the reasons it may have. */\nexport interface ReasonMap {\n${rows.join('')}}\n`,
+    'export type Status = keyof ReasonMap\n/** Every reason an error may carry. */\nexport type Reason = ReasonMap[Status]\n',
+    `/** Reasons that any operation may give. */\nexport type GeneralReason =${union([...generalReasons].sort())}\n`,
+  ]
+  return { path: 'sdk/reasons.ts', text: text.join('\n') }
 }
 
 /** `sdk/resources.ts`: the resources of the client, as route data for the runtime and as documented interfaces for the compiler. */
@@ -66,10 +112,10 @@ export function sdkResourcesFile(model: Model): Output {
     return `  ${key(resource)}: {\n${rows.join('')}  },\n`
   })
   const text = [
-    `${header}${importLine(['Page', 'RequestOptions'], './request.ts')}${importLine(used, './types.ts')}`,
+    `${header}${importLine(['ApiPromise', 'Page', 'RequestOptions'], './request.ts')}${importLine(used, './types.ts')}`,
     parts.join('\n'),
     `/** The resources of a client. */\nexport interface Resources {\n${groups.map(([resource]) => `  readonly ${key(resource)}: ${pascal(resource)}Resource\n`).join('')}}\n`,
-    '/** `METHOD path flags`; flags: `b` takes a body, `q` takes a query, `l` is a list in pages, `r` answers with bytes, `i` takes an Idempotency-Key. */',
+    '/** `METHOD path flags`; flags: `b` takes a body, `q` takes a query, `l` is a list in pages, `r` answers with bytes, `i` takes an Idempotency-Key, `p` needs no credentials. */',
     `export const routes: { readonly [R in keyof Resources]: { readonly [M in keyof Resources[R]]: string } } = {\n${data.join('')}}\n`,
   ]
   return { path: 'sdk/resources.ts', text: text.join('\n') }
@@ -110,6 +156,7 @@ function routeData(operation: PublicOperation, model: Model): string {
     operation.query.length > 0 && 'q',
     isList(operation, model) && 'l',
     operation.idempotent && 'i',
+    operation.permission === 'public' && 'p',
   ]
   const text = flags.filter(flag => flag).join('')
   return `${operation.method} ${operation.httpPath}${text && ` ${text}`}`
@@ -120,25 +167,43 @@ function methodText(name: string, operation: PublicOperation, model: Model, opti
   let query = ''
   if (operation.query.length > 0) {
     const type = `${pascal(operation.id)}Query`
-    const properties = Object.fromEntries(operation.query.map(field => [field.name, field.schema]))
+    const properties = Object.fromEntries(operation.query.map(field => [field.name, described(field, model)]))
     const required = operation.query.filter(field => field.required).map(field => field.name)
     query = `export interface ${type} ${tsBlock({ type: 'object', properties, required }, options)}\n`
     parameters.push(`query${required.length > 0 ? '' : '?'}: ${type}`)
   }
   if (operation.body) parameters.push(`body${operation.body.required ? '' : '?'}: ${tsType(operation.body.schema, options)}`)
   parameters.push('options?: RequestOptions')
-  const comment = doc([operation.summary, operation.description, errorsLine(operation)], '  ')
+  const comment = doc([operation.summary, operation.description, ...needs(operation), ...thrown(operation, model)], '  ')
   return { signature: `${comment}  ${name}(${parameters.join(', ')}): ${answerType(operation, model, options)}\n`, query }
 }
 
-const errorsLine = (operation: PublicOperation): string | undefined =>
-  operation.errors.length > 0 ? `Own reasons: ${operation.errors.map(reason => `\`${reason}\``).join(', ')}.` : undefined
+/** A query parameter with its range in words. */
+const described = ({ schema }: Field, model: Model): Schema => {
+  const text = [schema.description, boundsOf(schema, model.schemas)].filter(Boolean).join(' ')
+  return text ? { ...schema, description: text } : schema
+}
+
+function needs({ permission, idempotent }: PublicOperation): string[] {
+  const line = permission === 'public' ? 'No credentials needed.' : permission === 'authenticated' ? '' : `Permission: \`${permission}\`.`
+  return [[line, idempotent && 'Carries an `Idempotency-Key`.'].filter(Boolean).join(' ')]
+}
+
+const thrown = (operation: PublicOperation, model: Model): string[] =>
+  operation.errors.map(reason => {
+    const { status = '', message = '' } = model.errors[reason] ?? {}
+    return `@throws ${pascal(status.toLowerCase())}Error \`${reason}\`: ${message}`
+  })
+
+/** Its own reasons, as the second parameter of the type of its answer. */
+const reasonsType = ({ errors }: PublicOperation): string => (errors.length === 0 ? '' : `, ${errors.map(quote).join(' | ')}`)
 
 function answerType(operation: PublicOperation, model: Model, options: TsOptions): string {
-  if (!operation.output) return 'Promise<Blob>'
-  if (!isList(operation, model)) return `Promise<${answerName(operation.output, options)}>`
+  const reasons = reasonsType(operation)
+  if (!operation.output) return `ApiPromise<Blob${reasons}>`
+  if (!isList(operation, model)) return `ApiPromise<${answerName(operation.output, options)}${reasons}>`
   const rows = asObject(operation.output ?? {}, model.schemas)?.properties?.result
-  return `Page<${tsType(rows?.items ?? {}, options)}>`
+  return `Page<${tsType(rows?.items ?? {}, options)}${reasons}>`
 }
 
 function answerName(output: Schema, options: TsOptions): string {

@@ -51,7 +51,7 @@ export class Recorder {
   async #begin(): Promise<void> {
     const { account, api } = this
     this.#realtime.on('*', event => this.events.push(event))
-    await this.#realtime.subscribe(...resources.map(resource => `customer_id:${account.customer_id}:${resource}`))
+    await this.#realtime.subscribe(...resources.map(resource => `customer_id:${account.customer_id}:${resource}` as const))
     this.#webhook = await api.webhooks.create({
       uri: `${this.receiver.url}/journey`,
       event_types: resources.map(resource => `${resource}.*`),

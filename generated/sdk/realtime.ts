@@ -236,6 +236,9 @@ export interface EventMap {
 }
 export type EventType = keyof EventMap
 
+/** What events are about, and topics name. */
+export type EventResource = 'accesskey' | 'activeflow' | 'agent' | 'billing' | 'billing_account' | 'call' | 'customer' | 'extension' | 'flow' | 'groupcall' | 'number' | 'recording' | 'storage_file' | 'webhook'
+
 /** What surrounds the data of an event. */
 export interface EventEnvelope<T extends EventType = EventType> {
   /** Unique; consumers drop the second of the same id. */

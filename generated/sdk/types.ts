@@ -1666,16 +1666,23 @@ export interface components {
             token_prefix: string;
         };
         AccesskeyCreate: {
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
             /**
-             * @description Seconds from now until the key expires; 0 for never.
+             * @description Seconds from now until the key expires; 0 for never. 0 to 315,360,000.
              * @default 0
              */
             expire?: number;
-            /** @default  */
+            /**
+             * @description At most 255 characters.
+             * @default
+             */
             name?: string;
             /**
+             * @description 1 to 200 items.
              * @default [
              *       "customer_admin"
              *     ]
@@ -1687,10 +1694,13 @@ export interface components {
             result: components["schemas"]["Accesskey"][];
         };
         AccesskeyUpdate: {
+            /** @description At most 1,000 characters. */
             detail?: string;
-            /** @description Seconds from now until the key expires; 0 for never. */
+            /** @description Seconds from now until the key expires; 0 for never. 0 to 315,360,000. */
             expire?: number;
+            /** @description At most 255 characters. */
             name?: string;
+            /** @description 1 to 200 items. */
             scopes?: components["schemas"]["Permission"][];
         };
         AccesskeyWithToken: components["schemas"]["Accesskey"] & {
@@ -1730,7 +1740,7 @@ export interface components {
              * @default null
              */
             default_target_id?: string | null;
-            /** @description Value -> id of the action to go to. Values are compared exactly. */
+            /** @description Value -> id of the action to go to. Values are compared exactly. At most 100 entries. */
             target_ids: {
                 [key: string]: string;
             };
@@ -1752,9 +1762,10 @@ export interface components {
             type: "connect";
         };
         ActionConnectOption: {
+            /** @description 1 to 20 items. */
             destinations: components["schemas"]["AddressInput"][];
             /**
-             * @description Seconds each destination may ring.
+             * @description Seconds each destination may ring. 5 to 300.
              * @default 60
              */
             dial_timeout?: number;
@@ -1791,17 +1802,17 @@ export interface components {
         };
         ActionDigitsReceiveOption: {
             /**
-             * @description Milliseconds to wait for the next digit, and for the first one.
+             * @description Milliseconds to wait for the next digit, and for the first one. 100 to 300,000.
              * @default 5000
              */
             duration?: number;
             /**
-             * @description Any of these digits ends the input; it stays part of the result.
+             * @description Any of these digits ends the input; it stays part of the result. At most 16 characters.
              * @default
              */
             key?: string;
             /**
-             * @description End after this many digits; 0 for no limit.
+             * @description End after this many digits; 0 for no limit. 0 to 64.
              * @default 0
              */
             length?: number;
@@ -1819,7 +1830,7 @@ export interface components {
         };
         ActionGotoOption: {
             /**
-             * @description How often to jump within one run; after that the next action follows.
+             * @description How often to jump within one run; after that the next action follows. 0 to 100.
              * @default 1
              */
             loop_count?: number;
@@ -1871,7 +1882,7 @@ export interface components {
             type: "play";
         };
         ActionPlayOption: {
-            /** @description http or https, WAV or MP3; one after another. */
+            /** @description http or https, WAV or MP3; one after another. 1 to 20 items. */
             stream_urls: string[];
         };
         /** @description Starts recording the call and goes on at once. */
@@ -1898,14 +1909,14 @@ export interface components {
             /** @default false */
             beep_start?: boolean;
             /**
-             * @description Seconds after which it ends; 0 for no limit.
+             * @description Seconds after which it ends; 0 for no limit. 0 to 86,400.
              * @default 0
              */
             duration?: number;
             /** @default none */
             end_of_key?: components["schemas"]["RecordingEndKey"];
             /**
-             * @description Seconds of silence that end it; 0 for never.
+             * @description Seconds of silence that end it; 0 for never. 0 to 3,600.
              * @default 0
              */
             end_of_silence?: number;
@@ -1932,9 +1943,9 @@ export interface components {
              * @description Of `connect`: the leg that answered; also the variable `voipbin.connect.call_id`.
              */
             connected_call_id?: string;
-            /** @description What went wrong. */
+            /** @description What went wrong. At most 1,000 characters. */
             detail?: string;
-            /** @description Of `digits_receive`; also the variable `voipbin.call.digits`. */
+            /** @description Of `digits_receive`; also the variable `voipbin.call.digits`. At most 64 characters. */
             digits?: string;
             /** @description Of `connect` when nobody answered; also the variable `voipbin.connect.hangup_cause`. */
             hangup_cause?: components["schemas"]["HangupCause"];
@@ -1961,7 +1972,7 @@ export interface components {
             type: "sleep";
         };
         ActionSleepOption: {
-            /** @description Milliseconds. */
+            /** @description Milliseconds. 0 to 3,600,000. */
             duration: number;
         };
         /** @description Speaks a text and goes on when it is spoken. Answers the call first when nobody has. */
@@ -1977,10 +1988,11 @@ export interface components {
         };
         ActionTalkOption: {
             /**
-             * @description BCP 47, or one variable.
+             * @description BCP 47, or one variable. At most 255 characters.
              * @default en-US
              */
             language?: string;
+            /** @description 1 to 5,000 characters. */
             text: string;
             voice?: components["schemas"]["Voice"];
         };
@@ -1999,12 +2011,12 @@ export interface components {
         };
         ActionWebhookSendOption: {
             /**
-             * @description Body as it is sent.
+             * @description Body as it is sent. At most 65,536 characters.
              * @default
              */
             data?: string;
             /**
-             * @description Content type of `data`.
+             * @description Content type of `data`. At most 255 characters.
              * @default application/json
              */
             data_type?: string;
@@ -2015,7 +2027,7 @@ export interface components {
              * @default false
              */
             sync?: boolean;
-            /** @description http or https. */
+            /** @description http or https. 1 to 2,048 characters. */
             uri: string;
         };
         /** @description One run of a flow. */
@@ -2056,6 +2068,7 @@ export interface components {
             webhook_uri: string | null;
         };
         ActiveflowCreate: {
+            /** @description At most 200 items. */
             actions?: components["schemas"]["Action"][];
             /** Format: uuid */
             flow_id?: string;
@@ -2098,11 +2111,13 @@ export interface components {
          *     }
          */
         Address: {
+            /** @description At most 1,000 characters. */
             detail: string;
+            /** @description At most 255 characters. */
             name: string;
-            /** @description Phone number, SIP URI, extension, or the id of an agent or conference. */
+            /** @description Phone number, SIP URI, extension, or the id of an agent or conference. At most 255 characters. */
             target: string;
-            /** @description Display name of the target as the network shows it. */
+            /** @description Display name of the target as the network shows it. At most 255 characters. */
             target_name: string;
             type: components["schemas"]["AddressType"];
         };
@@ -2114,9 +2129,13 @@ export interface components {
          *     }
          */
         AddressInput: {
+            /** @description At most 1,000 characters. */
             detail?: string;
+            /** @description At most 255 characters. */
             name?: string;
+            /** @description 1 to 255 characters. */
             target: string;
+            /** @description At most 255 characters. */
             target_name?: string;
             type?: components["schemas"]["AddressType"];
         };
@@ -2142,16 +2161,26 @@ export interface components {
             username: string;
         };
         AgentAddressesUpdate: {
+            /** @description At most 20 items. */
             addresses: components["schemas"]["AddressInput"][];
         };
         AgentCreate: {
-            /** @default [] */
+            /**
+             * @description At most 20 items.
+             * @default []
+             */
             addresses?: components["schemas"]["AddressInput"][];
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
+            /** @description 1 to 255 characters. */
             name: string;
+            /** @description 8 to 128 characters. */
             password: string;
             /**
+             * @description At most 200 items.
              * @default [
              *       "customer_agent"
              *     ]
@@ -2159,7 +2188,7 @@ export interface components {
             permissions?: components["schemas"]["Permission"][];
             /** @default ring_all */
             ring_method?: components["schemas"]["RingMethod"];
-            /** @description Usually an e-mail address. Case does not matter. */
+            /** @description Usually an e-mail address. Case does not matter. 3 to 255 characters. */
             username: string;
         };
         AgentList: {
@@ -2167,9 +2196,11 @@ export interface components {
             result: components["schemas"]["Agent"][];
         };
         AgentPasswordUpdate: {
+            /** @description 8 to 128 characters. */
             password: string;
         };
         AgentPermissionsUpdate: {
+            /** @description At most 200 items. */
             permissions: components["schemas"]["Permission"][];
         };
         /** @enum {string} */
@@ -2178,7 +2209,9 @@ export interface components {
             status: components["schemas"]["AgentStatus"];
         };
         AgentUpdate: {
+            /** @description At most 1,000 characters. */
             detail?: string;
+            /** @description 1 to 255 characters. */
             name?: string;
             ring_method?: components["schemas"]["RingMethod"];
         };
@@ -2187,7 +2220,7 @@ export interface components {
         /** @description One line of the audit log. Append-only. */
         Audit: {
             action: components["schemas"]["AuditAction"];
-            /** @description Id of the agent or access key; the service name for `system`; empty when nobody is known. */
+            /** @description Id of the agent or access key; the service name for `system`; empty when nobody is known. At most 64 characters. */
             actor_id: string;
             /** @enum {string} */
             actor_type: "agent" | "accesskey" | "super_admin" | "system" | "anonymous";
@@ -2202,14 +2235,17 @@ export interface components {
             details: {
                 [key: string]: unknown;
             };
-            /** @description For example `resource_created`, `login_succeeded`, `login_failed`, `permission_denied`, `rate_limited`, `token_invalid`. */
+            /** @description For example `resource_created`, `login_succeeded`, `login_failed`, `permission_denied`, `rate_limited`, `token_invalid`. At most 64 characters. */
             event_type: string;
             /** Format: uuid */
             id: string;
+            /** @description At most 64 characters. */
             request_id: string;
-            /** @description Empty when the action was about no stored resource. */
+            /** @description Empty when the action was about no stored resource. At most 64 characters. */
             resource_id: string;
+            /** @description At most 64 characters. */
             resource_type: string;
+            /** @description At most 45 characters. */
             source_ip: string;
             /**
              * Format: date-time
@@ -2217,6 +2253,7 @@ export interface components {
              */
             timestamp: string;
             tm_create: components["schemas"]["Timestamp"];
+            /** @description At most 512 characters. */
             user_agent: string;
         };
         /** @enum {string} */
@@ -2249,24 +2286,30 @@ export interface components {
             result: components["schemas"]["AvailableNumber"][];
         };
         AvailableNumbersAdd: {
+            /** @description 1 to 1,000 items. */
             numbers: {
+                /** @description At most 2 characters. */
                 country: string;
                 /**
+                 * @description At most 5 items.
                  * @default [
                  *       "voice"
                  *     ]
                  */
                 features?: components["schemas"]["NumberFeature"][];
                 number: components["schemas"]["PhoneNumber"];
-                /** @default  */
+                /**
+                 * @description At most 255 characters.
+                 * @default
+                 */
                 region?: string;
             }[];
         };
         BalanceAdjustment: {
-            /** @description Millionths of a US dollar. */
+            /** @description Millionths of a US dollar. 1 to 1,000,000,000,000. */
             amount: number;
             /**
-             * @description Why, as the ledger shall say.
+             * @description Why, as the ledger shall say. At most 1,000 characters.
              * @default
              */
             detail?: string;
@@ -2336,8 +2379,11 @@ export interface components {
             result: components["schemas"]["BillingAccount"][];
         };
         BillingAccountUpdate: {
+            /** @description 0 to 1,000,000,000,000. */
             balance_low_threshold?: number;
+            /** @description At most 1,000 characters. */
             detail?: string;
+            /** @description At most 255 characters. */
             name?: string;
         };
         BillingList: {
@@ -2366,12 +2412,22 @@ export interface components {
         };
         BillingRateCreate: {
             cost_type: components["schemas"]["CostType"];
-            /** @default  */
+            /**
+             * @description At most 255 characters.
+             * @default
+             */
             name?: string;
-            /** @default  */
+            /**
+             * @description At most 16 characters.
+             * @default
+             */
             prefix?: string;
+            /** @description 0 to 1,000,000,000. */
             rate_per_unit: number;
-            /** @default 60 */
+            /**
+             * @description 0 to 3,600.
+             * @default 60
+             */
             unit_duration?: number;
         };
         BillingRateList: {
@@ -2379,8 +2435,11 @@ export interface components {
             result: components["schemas"]["BillingRate"][];
         };
         BillingRateUpdate: {
+            /** @description At most 255 characters. */
             name?: string;
+            /** @description 0 to 1,000,000,000. */
             rate_per_unit?: number;
+            /** @description 0 to 3,600. */
             unit_duration?: number;
         };
         /** @enum {string} */
@@ -2450,17 +2509,19 @@ export interface components {
             type: components["schemas"]["CallType"];
         };
         CallCreate: {
+            /** @description At most 200 items. */
             actions?: components["schemas"]["Action"][];
+            /** @description 1 to 50 items. */
             destinations: components["schemas"]["AddressInput"][];
             /**
-             * @description Seconds the destination may ring.
+             * @description Seconds the destination may ring. 5 to 300.
              * @default 60
              */
             dial_timeout?: number;
             /** Format: uuid */
             flow_id?: string;
             /**
-             * @description Seconds from the answer after which the call is hung up.
+             * @description Seconds from the answer after which the call is hung up. 1 to 86,400.
              * @default 14400
              */
             max_duration?: number;
@@ -2487,14 +2548,15 @@ export interface components {
          */
         CallDirection: "incoming" | "outgoing";
         CallDtmf: {
+            /** @description 1 to 64 characters. */
             digits: string;
             /**
-             * @description Milliseconds a digit lasts.
+             * @description Milliseconds a digit lasts. 100 to 1,000.
              * @default 100
              */
             duration?: number;
             /**
-             * @description Milliseconds between digits, 40 at least.
+             * @description Milliseconds between digits, 40 at least. 0 to 2,000.
              * @default 100
              */
             interval?: number;
@@ -2515,21 +2577,21 @@ export interface components {
             direction?: components["schemas"]["MuteDirection"];
         };
         CallPlay: {
-            /** @description WAV or MP3, one after another. */
+            /** @description WAV or MP3, one after another. 1 to 20 items. */
             stream_urls: components["schemas"]["HttpUrl"][];
         };
         CallRecordingStart: {
             /** @default false */
             beep_start?: boolean;
             /**
-             * @description Seconds after which it ends; 0 for no limit.
+             * @description Seconds after which it ends; 0 for no limit. 0 to 86,400.
              * @default 0
              */
             duration?: number;
             /** @default none */
             end_of_key?: components["schemas"]["RecordingEndKey"];
             /**
-             * @description Seconds of silence that end it; 0 for never.
+             * @description Seconds of silence that end it; 0 for never. 0 to 3,600.
              * @default 0
              */
             end_of_silence?: number;
@@ -2544,6 +2606,7 @@ export interface components {
         CallTalk: {
             /** @default en-US */
             language?: components["schemas"]["Language"];
+            /** @description 1 to 5,000 characters. */
             text: string;
             voice?: components["schemas"]["Voice"];
         };
@@ -2581,17 +2644,27 @@ export interface components {
             webhook_uri: string | null;
         };
         CustomerCreate: {
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             address?: string;
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
             /**
              * Format: email
-             * @description Unique among live customers.
+             * @description Unique among live customers. At most 255 characters.
              */
             email: string;
+            /** @description 1 to 255 characters. */
             name: string;
-            /** @default  */
+            /**
+             * @description At most 32 characters.
+             * @default
+             */
             phone_number?: string;
             /**
              * @default {
@@ -2611,11 +2684,18 @@ export interface components {
             result: components["schemas"]["Customer"][];
         };
         CustomerOwnUpdate: {
+            /** @description At most 1,000 characters. */
             address?: string;
+            /** @description At most 1,000 characters. */
             detail?: string;
-            /** Format: email */
+            /**
+             * Format: email
+             * @description At most 255 characters.
+             */
             email?: string;
+            /** @description 1 to 255 characters. */
             name?: string;
+            /** @description At most 32 characters. */
             phone_number?: string;
             webhook_method?: components["schemas"]["WebhookMethod"];
             webhook_uri?: components["schemas"]["HttpUrl"] | null;
@@ -2623,11 +2703,18 @@ export interface components {
         /** @enum {string} */
         CustomerStatus: "active" | "frozen" | "deleted";
         CustomerUpdate: {
+            /** @description At most 1,000 characters. */
             address?: string;
+            /** @description At most 1,000 characters. */
             detail?: string;
-            /** Format: email */
+            /**
+             * Format: email
+             * @description At most 255 characters.
+             */
             email?: string;
+            /** @description 1 to 255 characters. */
             name?: string;
+            /** @description At most 32 characters. */
             phone_number?: string;
             rate_limits?: components["schemas"]["RateLimits"];
             /** @enum {string} */
@@ -2672,7 +2759,7 @@ export interface components {
         };
         DownloadUrlCreate: {
             /**
-             * @description Seconds until the URL stops working.
+             * @description Seconds until the URL stops working. 10 to 86,400.
              * @default 3600
              */
             expire?: number;
@@ -2700,7 +2787,7 @@ export interface components {
         };
         /** @enum {string} */
         ErrorStatus: "INVALID_ARGUMENT" | "UNAUTHENTICATED" | "PAYMENT_REQUIRED" | "PERMISSION_DENIED" | "NOT_FOUND" | "REQUEST_TIMEOUT" | "ALREADY_EXISTS" | "FAILED_PRECONDITION" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "RESOURCE_EXHAUSTED" | "INTERNAL" | "UNAVAILABLE" | "DEADLINE_EXCEEDED";
-        /** @description An event type (`call.hungup`), all of a resource (`call.*`), or `*`. */
+        /** @description An event type (`call.hungup`), all of a resource (`call.*`), or `*`. At most 128 characters. */
         EventFilter: string;
         ExecutedAction: {
             /** Format: uuid */
@@ -2742,12 +2829,19 @@ export interface components {
             user_agent: string;
         };
         ExtensionCreate: {
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
-            /** @description Unique within the customer. Case matters. */
+            /** @description Unique within the customer. Case matters. 1 to 64 characters. */
             extension: string;
-            /** @default  */
+            /**
+             * @description At most 255 characters.
+             * @default
+             */
             name?: string;
+            /** @description 8 to 128 characters. */
             password: string;
         };
         ExtensionList: {
@@ -2755,8 +2849,11 @@ export interface components {
             result: components["schemas"]["Extension"][];
         };
         ExtensionUpdate: {
+            /** @description At most 1,000 characters. */
             detail?: string;
+            /** @description At most 255 characters. */
             name?: string;
+            /** @description 8 to 128 characters. */
             password?: string;
         };
         /** @description What happens on a call, as a list of actions. */
@@ -2773,9 +2870,14 @@ export interface components {
             tm_update: components["schemas"]["Timestamp"];
         };
         FlowCreate: {
+            /** @description At most 200 items. */
             actions: components["schemas"]["Action"][];
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
+            /** @description 1 to 255 characters. */
             name: string;
         };
         FlowList: {
@@ -2783,8 +2885,11 @@ export interface components {
             result: components["schemas"]["Flow"][];
         };
         FlowUpdate: {
+            /** @description At most 200 items. */
             actions?: components["schemas"]["Action"][];
+            /** @description At most 1,000 characters. */
             detail?: string;
+            /** @description 1 to 255 characters. */
             name?: string;
         };
         /** @description Several calls of which the first that is answered stays; the others are canceled. */
@@ -2832,12 +2937,17 @@ export interface components {
         HangupCause: "normal_clearing" | "user_busy" | "no_answer" | "call_rejected" | "unallocated_number" | "network_failure" | "timeout" | "amd" | "originator_cancel" | "failed";
         /** @enum {string} */
         HttpMethod: "POST" | "GET" | "PUT" | "DELETE";
-        /** Format: uri */
+        /**
+         * Format: uri
+         * @description At most 2,048 characters.
+         */
         HttpUrl: string;
-        /** @description BCP 47, for example `en-US`. */
+        /** @description BCP 47, for example `en-US`. At most 35 characters. */
         Language: string;
         Login: {
+            /** @description 1 to 128 characters. */
             password: string;
+            /** @description 1 to 255 characters. */
             username: string;
         };
         Logout: {
@@ -2845,12 +2955,14 @@ export interface components {
             agent_id: string;
             tm_logout: components["schemas"]["Timestamp"];
         };
-        /** @description Millionths of a US dollar. */
+        /** @description Millionths of a US dollar. -9,007,199,254,740,991 to 9,007,199,254,740,991. */
         MicroUsd: number;
         /** @enum {string} */
         MuteDirection: "in" | "out" | "both";
         MyPasswordUpdate: {
+            /** @description 1 to 128 characters. */
             current_password: string;
+            /** @description 8 to 128 characters. */
             password: string;
         };
         /** @description A phone number of a customer and what happens when it is called. */
@@ -2886,14 +2998,20 @@ export interface components {
              * @default null
              */
             call_flow_id?: string | null;
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
             /**
              * Format: uuid
              * @default null
              */
             message_flow_id?: string | null;
-            /** @default  */
+            /**
+             * @description At most 255 characters.
+             * @default
+             */
             name?: string;
             number: components["schemas"]["PhoneNumber"];
         };
@@ -2910,16 +3028,18 @@ export interface components {
         NumberUpdate: {
             /** Format: uuid */
             call_flow_id?: string | null;
+            /** @description At most 1,000 characters. */
             detail?: string;
             /** Format: uuid */
             message_flow_id?: string | null;
+            /** @description At most 255 characters. */
             name?: string;
         };
         /** @enum {string} */
         OwnerType: "customer" | "agent";
-        /** @description A role (`customer_admin`, `customer_manager`, `customer_agent`, `project_super_admin`) or one permission of an operation, for example `call_create`. A role stands for the permissions it expands to. */
+        /** @description A role (`customer_admin`, `customer_manager`, `customer_agent`, `project_super_admin`) or one permission of an operation, for example `call_create`. A role stands for the permissions it expands to. At most 64 characters. */
         Permission: string;
-        /** @description E.164 with the leading plus. */
+        /** @description E.164 with the leading plus. At most 16 characters. */
         PhoneNumber: string;
         /** @description A carrier. It belongs to the operator. */
         Provider: {
@@ -2949,35 +3069,43 @@ export interface components {
         };
         ProviderCreate: {
             /**
-             * @description IPv4 addresses or networks that may call in.
+             * @description IPv4 addresses or networks that may call in. At most 100 items.
              * @default []
              */
             allowed_ips?: string[];
             /**
+             * @description 1 to 4 items.
              * @default [
              *       "PCMU",
              *       "PCMA"
              *     ]
              */
             codecs?: components["schemas"]["AudioCodec"][];
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
-            /** @description Host name or IPv4 address. */
+            /** @description Host name or IPv4 address. 1 to 255 characters. */
             hostname: string;
+            /** @description 1 to 255 characters. */
             name: string;
-            /** @default 5060 */
+            /**
+             * @description 1 to 65,535.
+             * @default 5060
+             */
             port?: number;
             /** @default enabled */
             status?: components["schemas"]["ProviderStatus"];
             /** @default {} */
             tech_headers?: components["schemas"]["SipHeaders"];
             /**
-             * @description Put behind the number.
+             * @description Put behind the number. At most 32 characters.
              * @default
              */
             tech_postfix?: string;
             /**
-             * @description Put before the number.
+             * @description Put before the number. At most 32 characters.
              * @default
              */
             tech_prefix?: string;
@@ -2994,28 +3122,35 @@ export interface components {
          */
         ProviderStatus: "enabled" | "disabled";
         ProviderUpdate: {
-            /** @description IPv4 addresses or networks that may call in. */
+            /** @description IPv4 addresses or networks that may call in. At most 100 items. */
             allowed_ips?: string[];
+            /** @description 1 to 4 items. */
             codecs?: components["schemas"]["AudioCodec"][];
+            /** @description At most 1,000 characters. */
             detail?: string;
-            /** @description Host name or IPv4 address. */
+            /** @description Host name or IPv4 address. 1 to 255 characters. */
             hostname?: string;
+            /** @description 1 to 255 characters. */
             name?: string;
+            /** @description 1 to 65,535. */
             port?: number;
             status?: components["schemas"]["ProviderStatus"];
             tech_headers?: components["schemas"]["SipHeaders"];
-            /** @description Put behind the number. */
+            /** @description Put behind the number. At most 32 characters. */
             tech_postfix?: string;
-            /** @description Put before the number. */
+            /** @description Put before the number. At most 32 characters. */
             tech_prefix?: string;
             transport?: components["schemas"]["SipTransport"];
         };
         /** @description Requests per minute. A burst may be twice as large; it refills at a sixtieth of the limit a second. */
         RateLimits: {
+            /** @description 1 to 1,000,000. */
             api: number;
+            /** @description 1 to 1,000,000. */
             call_create: number;
-            /** @description Per address and user name. */
+            /** @description Per address and user name. 1 to 1,000,000. */
             login: number;
+            /** @description 1 to 1,000,000. */
             message_create: number;
         };
         /** @description The audio of a call, both directions in one file. */
@@ -3074,7 +3209,7 @@ export interface components {
          * @enum {string}
          */
         RecordingStatus: "initiating" | "recording" | "stopping" | "ended" | "failed";
-        /** @description Seconds to wait before each attempt; as many attempts as there are numbers. A little is added at random. */
+        /** @description Seconds to wait before each attempt; as many attempts as there are numbers. A little is added at random. 1 to 10 items. */
         RetrySchedule: number[];
         /**
          * @description `ring_all` dials every address at once, `linear` one after another in their order.
@@ -3105,11 +3240,20 @@ export interface components {
         RouteCreate: {
             /** Format: uuid */
             customer_id?: string;
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
-            /** @default  */
+            /**
+             * @description At most 255 characters.
+             * @default
+             */
             name?: string;
-            /** @default 1 */
+            /**
+             * @description 0 to 1,000.
+             * @default 1
+             */
             priority?: number;
             /** Format: uuid */
             provider_id: string;
@@ -3124,11 +3268,14 @@ export interface components {
          * @enum {string}
          */
         RouteScope: "customer" | "default";
-        /** @description Beginning of the numbers it is for, or `all`. */
+        /** @description Beginning of the numbers it is for, or `all`. At most 16 characters. */
         RouteTarget: string;
         RouteUpdate: {
+            /** @description At most 1,000 characters. */
             detail?: string;
+            /** @description At most 255 characters. */
             name?: string;
+            /** @description 0 to 1,000. */
             priority?: number;
             /** Format: uuid */
             provider_id?: string;
@@ -3136,12 +3283,12 @@ export interface components {
         };
         SecretRotate: {
             /**
-             * @description Seconds for which the old secret stays valid beside the new one.
+             * @description Seconds for which the old secret stays valid beside the new one. 0 to 604,800.
              * @default 86400
              */
             overlap?: number;
         };
-        /** @description Header -> value, added to every INVITE. Headers that SIP itself needs are refused. */
+        /** @description Header -> value, added to every INVITE. Headers that SIP itself needs are refused. At most 20 entries. */
         SipHeaders: {
             [key: string]: string;
         };
@@ -3199,12 +3346,13 @@ export interface components {
          * @description RFC 3339 in UTC, with microseconds; null while it has not happened.
          */
         TimestampOrNull: string | null;
-        /** @description Name -> text. 64 KiB in all. */
+        /** @description Name -> text. 64 KiB in all. At most 100 entries. */
         VariableMap: {
             [key: string]: string;
         };
+        /** @description 1 to 255 characters. */
         VariableName: string;
-        /** @description `female`, `male`, or a voice of the speech engine by name. The default voice of the language when left out or unknown. */
+        /** @description `female`, `male`, or a voice of the speech engine by name. The default voice of the language when left out or unknown. At most 64 characters. */
         Voice: string;
         /** @description An HTTP endpoint of the customer that events are sent to. */
         Webhook: {
@@ -3284,9 +3432,13 @@ export interface components {
         /** @enum {string} */
         WebhookAttemptOutcome: "succeeded" | "failed";
         WebhookCreate: {
-            /** @default  */
+            /**
+             * @description At most 1,000 characters.
+             * @default
+             */
             detail?: string;
             /**
+             * @description 1 to 100 items.
              * @default [
              *       "*"
              *     ]
@@ -3294,7 +3446,10 @@ export interface components {
             event_types?: components["schemas"]["EventFilter"][];
             /** @default POST */
             method?: components["schemas"]["WebhookMethod"];
-            /** @default  */
+            /**
+             * @description At most 255 characters.
+             * @default
+             */
             name?: string;
             /**
              * @description Whether an event waits until the earlier ones of the same resource are delivered or given up.
@@ -3317,7 +3472,7 @@ export interface components {
             /** @default enabled */
             status?: components["schemas"]["WebhookStatus"];
             /**
-             * @description Seconds an attempt may take.
+             * @description Seconds an attempt may take. 1 to 30.
              * @default 10
              */
             timeout?: number;
@@ -3418,12 +3573,14 @@ export interface components {
         };
         WebhookReplayCreate: {
             /**
+             * @description 1 to 3 items.
              * @default [
              *       "failed"
              *     ]
              */
             delivery_statuses?: components["schemas"]["WebhookReplaySource"][];
             /**
+             * @description 1 to 100 items.
              * @default [
              *       "*"
              *     ]
@@ -3464,15 +3621,18 @@ export interface components {
          */
         WebhookTargetType: "webhook" | "customer" | "activeflow" | "action";
         WebhookUpdate: {
+            /** @description At most 1,000 characters. */
             detail?: string;
+            /** @description 1 to 100 items. */
             event_types?: components["schemas"]["EventFilter"][];
             method?: components["schemas"]["WebhookMethod"];
+            /** @description At most 255 characters. */
             name?: string;
             /** @description Whether an event waits until the earlier ones of the same resource are delivered or given up. */
             ordered?: boolean;
             retry_schedule?: components["schemas"]["RetrySchedule"];
             status?: components["schemas"]["WebhookStatus"];
-            /** @description Seconds an attempt may take. */
+            /** @description Seconds an attempt may take. 1 to 30. */
             timeout?: number;
             uri?: components["schemas"]["HttpUrl"];
         };
@@ -12574,7 +12734,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -12657,13 +12817,8 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-<<<<<<< HEAD
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
-=======
-            403: components["responses"]["PermissionDenied"];
             /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
->>>>>>> 703fbe6 (Webhooks: deliveries go out in batches from leased rows; attempts, replays of a range and their progress readable; retention; endpoint health with a notice)
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -12916,7 +13071,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -13003,7 +13158,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
@@ -13085,7 +13240,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
             404: {
                 headers: {
@@ -13152,9 +13307,9 @@ export interface operations {
                     "application/json": components["schemas"]["WebhookReplay"];
                 };
             };
-            400: components["responses"]["InvalidArgument"];
+            400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["PermissionDenied"];
+            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             /** @description `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
             404: {
                 headers: {
@@ -13165,7 +13320,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];

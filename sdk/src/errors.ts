@@ -1,82 +1,112 @@
-import type { Reason } from '../../generated/sdk/reasons.ts'
+import type { ReasonMap, Status } from '../../generated/sdk/reasons.ts'
+import type { ApiError } from '../../generated/sdk/request.ts'
 import type { ErrorBody, ErrorDetail } from '../../generated/sdk/types.ts'
 
-/** An answer that is not a success. One subclass per status; `reason` says exactly what happened. */
-export class VoIPBINError extends Error {
-  override readonly name: string = 'VoIPBINError'
-  readonly status: ErrorBody['status']
-  readonly reason: Reason
+/** An answer that is not a success. One subclass per `status`; `reason` says exactly what happened. */
+export class VoIPBINError<S extends Status = Status> extends Error implements ApiError<ReasonMap[S]> {
+  override readonly name: string
+  /** The kind of error. A newer platform may know more. */
+  readonly status: S
+  /** Exactly what happened. A newer platform may know more. */
+  readonly reason: ReasonMap[S]
   readonly http_status: number
   /** Name this when asking for help. */
   readonly request_id: string
   /** The bad fields of the request. */
   readonly details: readonly ErrorDetail[]
-  constructor(body: ErrorBody, http_status: number) {
+  /** The whole answer, for its headers; its body has been read. */
+  readonly response: Response
+
+  constructor(body: ErrorBody, response: Response) {
     super(`${body.reason}: ${body.message} (request ${body.request_id})`)
-    this.status = body.status
-    this.reason = body.reason as Reason
-    this.http_status = http_status
+    // `NOT_FOUND` → `NotFoundError`: names of classes do not survive a minifier.
+    this.name = `${body.status.toLowerCase().replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase())}Error`
+    this.status = body.status as S
+    this.reason = body.reason as ReasonMap[S]
+    this.http_status = response.status
     this.request_id = body.request_id
-    this.details = body.details
+    this.details = body.details ?? []
+    this.response = response
   }
 }
 
-export class InvalidArgumentError extends VoIPBINError {
-  override readonly name = 'InvalidArgumentError'
-}
-export class UnauthenticatedError extends VoIPBINError {
-  override readonly name = 'UnauthenticatedError'
-}
-export class PaymentRequiredError extends VoIPBINError {
-  override readonly name = 'PaymentRequiredError'
-}
-export class PermissionDeniedError extends VoIPBINError {
-  override readonly name = 'PermissionDeniedError'
-}
-export class NotFoundError extends VoIPBINError {
-  override readonly name = 'NotFoundError'
-}
-export class ConflictError extends VoIPBINError {
-  override readonly name = 'ConflictError'
-}
-export class RateLimitError extends VoIPBINError {
-  override readonly name = 'RateLimitError'
-}
-export class ServerError extends VoIPBINError {
-  override readonly name = 'ServerError'
-}
+/** 400: the request is not valid; `details` names the bad fields. */
+export class InvalidArgumentError extends VoIPBINError<'INVALID_ARGUMENT'> {}
+/** 401: the credentials are missing, wrong or no longer valid. */
+export class UnauthenticatedError extends VoIPBINError<'UNAUTHENTICATED'> {}
+/** 402: the balance does not cover it. */
+export class PaymentRequiredError extends VoIPBINError<'PAYMENT_REQUIRED'> {}
+/** 403: these credentials may not do this. */
+export class PermissionDeniedError extends VoIPBINError<'PERMISSION_DENIED'> {}
+/** 404: there is none of this id, or it is somebody else's. */
+export class NotFoundError extends VoIPBINError<'NOT_FOUND'> {}
+/** 408: the request did not arrive in time. */
+export class RequestTimeoutError extends VoIPBINError<'REQUEST_TIMEOUT'> {}
+/** 409: something of this name exists. */
+export class AlreadyExistsError extends VoIPBINError<'ALREADY_EXISTS'> {}
+/** 409: not in this state. */
+export class FailedPreconditionError extends VoIPBINError<'FAILED_PRECONDITION'> {}
+/** 413: the body is too large. */
+export class PayloadTooLargeError extends VoIPBINError<'PAYLOAD_TOO_LARGE'> {}
+/** 415: the body is not JSON. */
+export class UnsupportedMediaTypeError extends VoIPBINError<'UNSUPPORTED_MEDIA_TYPE'> {}
+/** 429: too many requests, still after the retries. */
+export class ResourceExhaustedError extends VoIPBINError<'RESOURCE_EXHAUSTED'> {}
+/** 500: something went wrong on the platform's side. */
+export class InternalError extends VoIPBINError<'INTERNAL'> {}
+/** 503, and every 5xx that came from something in between. */
+export class UnavailableError extends VoIPBINError<'UNAVAILABLE'> {}
+/** 504: the answer did not come in time; the request may have taken effect. */
+export class DeadlineExceededError extends VoIPBINError<'DEADLINE_EXCEEDED'> {}
 
-/** No answer came: the connection failed, or the time was over. */
+/** No answer came: the connection failed, or what came was none of the platform's. */
 export class ConnectionError extends Error {
   override readonly name: string = 'ConnectionError'
 }
+/** No answer came within `timeout_ms`. */
 export class TimeoutError extends ConnectionError {
   override readonly name = 'TimeoutError'
 }
 
-const classes: Partial<Record<ErrorBody['status'], typeof VoIPBINError>> = {
+type ErrorClass = new (body: ErrorBody, response: Response) => VoIPBINError
+
+const classes: { readonly [S in Status]: new (body: ErrorBody, response: Response) => VoIPBINError<S> } = {
   INVALID_ARGUMENT: InvalidArgumentError,
   UNAUTHENTICATED: UnauthenticatedError,
   PAYMENT_REQUIRED: PaymentRequiredError,
   PERMISSION_DENIED: PermissionDeniedError,
   NOT_FOUND: NotFoundError,
-  ALREADY_EXISTS: ConflictError,
-  FAILED_PRECONDITION: ConflictError,
-  RESOURCE_EXHAUSTED: RateLimitError,
-  INTERNAL: ServerError,
-  UNAVAILABLE: ServerError,
-  DEADLINE_EXCEEDED: ServerError,
+  REQUEST_TIMEOUT: RequestTimeoutError,
+  ALREADY_EXISTS: AlreadyExistsError,
+  FAILED_PRECONDITION: FailedPreconditionError,
+  PAYLOAD_TOO_LARGE: PayloadTooLargeError,
+  UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaTypeError,
+  RESOURCE_EXHAUSTED: ResourceExhaustedError,
+  INTERNAL: InternalError,
+  UNAVAILABLE: UnavailableError,
+  DEADLINE_EXCEEDED: DeadlineExceededError,
 }
 
-/** The error of an answer. Something between us and the platform may answer without our body; that is a ServerError too. */
-export function toError(http_status: number, body: unknown): VoIPBINError {
-  const error = (body as { error?: ErrorBody } | undefined)?.error
-  const known = error ?? {
-    status: 'UNAVAILABLE',
-    reason: 'UNAVAILABLE',
-    message: `HTTP ${http_status} without a body of ours`,
-    request_id: '',
-    details: [],
-  }
-  return new (classes[known.status] ?? VoIPBINError)(known, http_status)
+/** What a proxy in between means, by HTTP status. */
+const foreign: Readonly<Record<number, readonly [Status, string]>> = {
+  401: ['UNAUTHENTICATED', 'UNAUTHENTICATED'],
+  403: ['PERMISSION_DENIED', 'PERMISSION_DENIED'],
+  404: ['NOT_FOUND', 'PATH_NOT_FOUND'],
+  408: ['REQUEST_TIMEOUT', 'REQUEST_TIMEOUT'],
+  413: ['PAYLOAD_TOO_LARGE', 'PAYLOAD_TOO_LARGE'],
+  429: ['RESOURCE_EXHAUSTED', 'RATE_LIMITED'],
+  504: ['DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED'],
+}
+
+/** The error of an answer. Something between us and the platform may answer without our body; then the HTTP status decides. */
+export function toError(body: unknown, response: Response): VoIPBINError {
+  const http_status = response.status
+  const own = (body as { error?: ErrorBody } | null | undefined)?.error
+  const [status, reason] =
+    foreign[http_status] ?? (http_status < 500 ? ['INVALID_ARGUMENT', 'INVALID_ARGUMENT'] : ['UNAVAILABLE', 'UNAVAILABLE'])
+  const request_id = response.headers.get('x-request-id') ?? ''
+  const known = own?.reason
+    ? own
+    : { status, reason, message: `HTTP ${http_status} that is not the platform's own`, request_id, details: [] }
+  return new ((classes[known.status] as ErrorClass | undefined) ?? VoIPBINError)(known as ErrorBody, response)
 }

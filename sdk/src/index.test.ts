@@ -1,41 +1,22 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, test } from 'vitest'
-import { ConnectionError, NotFoundError, RateLimitError, TimeoutError, VoIPBIN, VoIPBINError, type VoIPBINOptions } from './index.ts'
-
-interface Seen {
-  method: string
-  url: string
-  headers: IncomingMessage['headers']
-  body: string
-}
-type Answer = { status: number; body?: unknown; headers?: Record<string, string> } | 'hang' | 'reset'
-
-const servers: Server[] = []
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    server.close()
-  }
-})
-
-/** A server that gives the answers in turn, the last one for ever, and remembers what it was asked. */
-async function serve(...answers: Answer[]): Promise<{ url: string; seen: Seen[] }> {
-  const seen: Seen[] = []
-  const server = createServer(async (request, response) => {
-    let body = ''
-    for await (const chunk of request) body += String(chunk)
-    seen.push({ method: request.method ?? '', url: request.url ?? '', headers: request.headers, body })
-    const answer = answers[Math.min(seen.length, answers.length) - 1]
-    if (answer === 'reset') request.socket.destroy()
-    else if (answer && answer !== 'hang')
-      response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers }).end(JSON.stringify(answer.body ?? {}))
-  })
-  servers.push(server)
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen }
-}
+import { getEventListeners } from 'node:events'
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import * as sdk from './index.ts'
+import {
+  type Call,
+  ConnectionError,
+  type GeneralReason,
+  NotFoundError,
+  type Reason,
+  type ReasonMap,
+  ResourceExhaustedError,
+  type RetryInfo,
+  TimeoutError,
+  UnavailableError,
+  VoIPBIN,
+  VoIPBINError,
+  type VoIPBINOptions,
+} from './index.ts'
+import { type Answer, serve } from './server-fixture.ts'
 
 const problem = (status: string, reason: string) => ({
   error: { status, reason, message: 'No.', request_id: 'r1', details: [{ field: '/a', rule: 'required' }] },
@@ -82,10 +63,16 @@ describe('retries', () => {
   ]
   test.each(cases)('happen when $when', async ({ answers, attempts }) => {
     const { url, seen } = await serve(...answers)
-    const told: number[] = []
-    await client(url, { onRetry: ({ attempt }) => told.push(attempt) }).calls.get('c1')
+    const told: RetryInfo[] = []
+    await client(url, { onRetry: info => told.push(info) }).calls.get('c1')
     expect(seen).toHaveLength(attempts)
-    expect(told).toHaveLength(attempts - 1)
+    expect(told.map(({ attempt }) => attempt)).toEqual(answers.slice(1).map((_, i) => i + 1))
+    for (const [i, { status, error, method, url: where }] of told.entries()) {
+      const answer = answers[i]
+      expect([method, where]).toEqual(['GET', `${url}/v1.0/calls/c1`])
+      expect(status).toBe(typeof answer === 'object' ? answer.status : undefined)
+      expect(error === undefined).toBe(typeof answer === 'object')
+    }
   })
 
   const finals: { when: string; answer: Answer; want: new (...args: never[]) => Error; attempts: number }[] = [
@@ -93,7 +80,7 @@ describe('retries', () => {
     {
       when: 'the limit stays hit',
       answer: { status: 429, headers: now, body: problem('RESOURCE_EXHAUSTED', 'RATE_LIMITED') },
-      want: RateLimitError,
+      want: ResourceExhaustedError,
       attempts: 3,
     },
     { when: 'the connection stays broken', answer: 'reset', want: ConnectionError, attempts: 3 },
@@ -120,19 +107,182 @@ describe('retries', () => {
   })
 })
 
-test('an error says everything the platform said', async () => {
-  const { url } = await serve({ status: 404, body: problem('NOT_FOUND', 'CALL_NOT_FOUND') })
-  const error = await client(url)
-    .calls.get('c1')
-    .catch((e: unknown) => e)
-  expect(error).toMatchObject({
-    name: 'NotFoundError',
-    status: 'NOT_FOUND',
-    reason: 'CALL_NOT_FOUND',
-    http_status: 404,
-    request_id: 'r1',
-    details: [{ field: '/a', rule: 'required' }],
+describe('an error', () => {
+  test('says everything the platform said', async () => {
+    const { url } = await serve({ status: 404, headers: { 'ratelimit-remaining': '7' }, body: problem('NOT_FOUND', 'CALL_NOT_FOUND') })
+    const error = await client(url)
+      .calls.get('c1')
+      .catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(NotFoundError)
+    expect(error).toMatchObject({
+      name: 'NotFoundError',
+      status: 'NOT_FOUND',
+      reason: 'CALL_NOT_FOUND',
+      http_status: 404,
+      request_id: 'r1',
+      details: [{ field: '/a', rule: 'required' }],
+    })
+    expect((error as NotFoundError).response.headers.get('ratelimit-remaining')).toBe('7')
+    expectTypeOf<NotFoundError['reason']>().toEqualTypeOf<ReasonMap['NOT_FOUND']>()
+    expectTypeOf<VoIPBINError['reason']>().toEqualTypeOf<Reason>()
   })
+
+  const classes = Object.entries(sdk).filter(([, value]) => Object.getPrototypeOf(value) === VoIPBINError)
+  test('has a class for every status', () => expect(classes).toHaveLength(14))
+  test.each(classes)('%s has the name of its class', (name, type) => {
+    const body = {
+      status: name
+        .replace(/Error$/, '')
+        .replace(/\B([A-Z])/g, '_$1')
+        .toUpperCase(),
+      reason: 'INTERNAL',
+      message: '',
+      request_id: '',
+    }
+    const one = new (type as unknown as new (...args: unknown[]) => Error)(body, new Response())
+    expect(one.name).toBe(name)
+  })
+
+  test.each([
+    { http: 502, text: '<html>Bad gateway', want: UnavailableError, reason: 'UNAVAILABLE' },
+    { http: 404, text: 'nothing here', want: NotFoundError, reason: 'PATH_NOT_FOUND' },
+    { http: 429, text: '', want: ResourceExhaustedError, reason: 'RATE_LIMITED' },
+  ])('of something in between goes by its HTTP status $http', async ({ http, text, want, reason }) => {
+    const { url } = await serve({ status: http, text, headers: { 'x-request-id': 'r2' } })
+    const error = await client(url, { maxRetries: 0 })
+      .calls.get('c1')
+      .catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(want)
+    expect(error).toMatchObject({ reason, request_id: 'r2' })
+  })
+
+  test('of a kind that is not known yet is a VoIPBINError', async () => {
+    const { url } = await serve({ status: 418, body: problem('TEAPOT', 'SHORT_AND_STOUT') })
+    await expect(client(url).calls.get('c1')).rejects.toMatchObject({ name: 'TeapotError', reason: 'SHORT_AND_STOUT' })
+    await expect(client(url).calls.get('c1')).rejects.toBeInstanceOf(VoIPBINError)
+  })
+})
+
+describe('an answer', () => {
+  test('is given with what it came in', async () => {
+    const { url } = await serve({ status: 200, body: { id: 'c1' }, headers: { 'x-request-id': 'r1', 'ratelimit-remaining': '9' } })
+    const { data, response, request_id } = await client(url).calls.get('c1').withResponse()
+    expect(data).toEqual({ id: 'c1' })
+    expect([response.status, response.headers.get('ratelimit-remaining'), request_id]).toEqual([200, '9', 'r1'])
+    expectTypeOf(data).toEqualTypeOf<Call>()
+  })
+
+  test('is given unread, and is an error all the same when it is one', async () => {
+    const { url } = await serve({ status: 200, body: { id: 'c1' } }, { status: 404, body: problem('NOT_FOUND', 'CALL_NOT_FOUND') })
+    const response = await client(url).calls.get('c1').asResponse()
+    expect(response.bodyUsed).toBe(false)
+    expect(await response.text()).toBe('{"id":"c1"}')
+    await expect(client(url).calls.get('c1').asResponse()).rejects.toBeInstanceOf(VoIPBINError)
+  })
+
+  test('is given as a result whose error has the reasons of the operation', async () => {
+    const { url } = await serve({ status: 404, body: problem('NOT_FOUND', 'CALL_NOT_FOUND') }, { status: 200, body: { id: 'c1' } })
+    const bad = await client(url).calls.get('c1').asResult()
+    expect(bad.error).toBeInstanceOf(NotFoundError)
+    if (bad.error) expectTypeOf(bad.error.reason).toEqualTypeOf<'CALL_NOT_FOUND' | GeneralReason>()
+    const good = await client(url).calls.get('c1').asResult()
+    expect(good).toEqual({ data: { id: 'c1' } })
+    if (!good.error) expectTypeOf(good.data).toEqualTypeOf<Call>()
+  })
+
+  test('that never came is no result', async () => {
+    const { url } = await serve('reset')
+    await expect(client(url, { maxRetries: 0 }).calls.get('c1').asResult()).rejects.toBeInstanceOf(ConnectionError)
+  })
+
+  test('is not waited for unless somebody asks, but the request is made', async () => {
+    const { url, seen } = await serve({ status: 200 })
+    client(url).calls.hangup('c1')
+    await expect.poll(() => seen).toHaveLength(1)
+  })
+
+  test('of a file is its bytes', async () => {
+    const { url, seen } = await serve({ status: 200, text: 'RIFF', headers: { 'content-type': 'audio/wav' } })
+    const query = { expires: 1, signature: 's' }
+    const file = await client(url).storageFiles.getContent('f1', query as never)
+    expect([file.type, await file.text()]).toEqual(['audio/wav', 'RIFF'])
+    expect(seen[0]?.headers.authorization).toBeUndefined()
+  })
+
+  test('that is no JSON is a failed connection', async () => {
+    const { url } = await serve({ status: 200, text: '<html>Sign in to the hotel' })
+    await expect(client(url).calls.get('c1')).rejects.toMatchObject({ name: 'ConnectionError', message: 'The answer is no JSON.' })
+  })
+
+  test('that breaks off is asked for again', async () => {
+    const { url, seen } = await serve('cut', { status: 200, body: { id: 'c1' } })
+    await expect(client(url).calls.get('c1')).resolves.toEqual({ id: 'c1' })
+    expect(seen).toHaveLength(2)
+  })
+})
+
+describe('a signal', () => {
+  test.each<{ when: string; answer: Answer; settled: boolean }>([
+    { when: 'there was an answer', answer: { status: 200 }, settled: true },
+    { when: 'there was an error', answer: { status: 404, body: problem('NOT_FOUND', 'CALL_NOT_FOUND') }, settled: false },
+    { when: 'the connection broke', answer: 'reset', settled: false },
+    { when: 'no answer came', answer: 'hang', settled: false },
+  ])('has no listener left when $when', async ({ answer, settled }) => {
+    const { url } = await serve(answer)
+    const { signal } = new AbortController()
+    const result = client(url, { timeout_ms: 50, maxRetries: 1 }).calls.get('c1', { signal })
+    await (settled ? result : expect(result).rejects.toThrow())
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+  })
+
+  test('has no listener left when a streamed answer was read or given up', async () => {
+    const { url } = await serve({ status: 200, text: 'x'.repeat(100_000) })
+    const { signal } = new AbortController()
+    const response = await client(url).calls.get('c1', { signal }).asResponse()
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    expect(await response.text()).toHaveLength(100_000)
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+    const other = await client(url).calls.get('c1', { signal }).asResponse()
+    await other.body?.cancel()
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+  })
+
+  test('ends a body that stalls, read by us or by the caller', async () => {
+    const { url } = await serve('stall')
+    const stop = new AbortController()
+    const whole = client(url).calls.get('c1', { signal: stop.signal })
+    const response = await client(url).calls.get('c1', { signal: stop.signal }).asResponse()
+    const text = response.text()
+    stop.abort(new Error('enough'))
+    await expect(whole).rejects.toThrow('enough')
+    await expect(text).rejects.toThrow('enough')
+    expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
+  })
+})
+
+describe('options of one request', () => {
+  test('go before those of the client', async () => {
+    const { url, seen } = await serve('hang')
+    const waiting = client(url, { timeout_ms: 60_000, maxRetries: 5 }).calls.get('c1', {
+      timeout_ms: 30,
+      maxRetries: 1,
+      headers: { 'x-a': 'b' },
+    })
+    await expect(waiting).rejects.toThrow('No answer within 30 ms.')
+    expect(seen.map(({ headers }) => headers['x-a'])).toEqual(['b', 'b'])
+  })
+
+  test('a body that stalls is over in time', async () => {
+    const { url } = await serve('stall')
+    await expect(client(url, { timeout_ms: 50, maxRetries: 0 }).calls.get('c1')).rejects.toBeInstanceOf(TimeoutError)
+  })
+})
+
+test('the openapi-fetch client underneath has credentials and retries', async () => {
+  const { url, seen } = await serve('reset', { status: 200, body: { id: 'c1' } })
+  const { data } = await client(url).api.GET('/v1.0/calls/{id}', { params: { path: { id: 'c1' } } })
+  expect(data?.id).toBe('c1')
+  expect(seen.map(({ headers }) => headers.authorization)).toEqual(['AccessKey ak_1', 'AccessKey ak_1'])
 })
 
 describe('lists', () => {

@@ -2,111 +2,163 @@ import createClient, { type Client as ApiClient } from 'openapi-fetch'
 import type { RequestOptions } from '../../generated/sdk/request.ts'
 import { type Resources, routes } from '../../generated/sdk/resources.ts'
 import type { paths } from '../../generated/sdk/types.ts'
-import { toError } from './errors.ts'
-import { lazyPage, type RawPage } from './page.ts'
-import { type RetryInfo, retryingFetch } from './transport.ts'
+import { Answer, Listing, type RawPage, type Received } from './answer.ts'
+import { type TokenSource, Tokens } from './credentials.ts'
+import { ConnectionError, TimeoutError, toError } from './errors.ts'
+import { type RetryInfo, sendWithRetries } from './transport.ts'
+import { within } from './within.ts'
 
-export type { Reason } from '../../generated/sdk/reasons.ts'
-export type { Page, PageResult, RequestOptions } from '../../generated/sdk/request.ts'
+export type { GeneralReason, Reason, ReasonMap, Status } from '../../generated/sdk/reasons.ts'
+export type { ApiError, ApiPromise, ApiResult, Page, PageResult, RequestOptions } from '../../generated/sdk/request.ts'
 export type * from '../../generated/sdk/resources.ts'
 // Every schema of the contract by its name: `import type { Call } from '@voipbin/sdk'`.
 export type * from '../../generated/sdk/types.ts'
+export type { TokenRequest, TokenSource } from './credentials.ts'
 export {
-  ConflictError,
+  AlreadyExistsError,
   ConnectionError,
+  DeadlineExceededError,
+  FailedPreconditionError,
+  InternalError,
   InvalidArgumentError,
   NotFoundError,
+  PayloadTooLargeError,
   PaymentRequiredError,
   PermissionDeniedError,
-  RateLimitError,
-  ServerError,
+  RequestTimeoutError,
+  ResourceExhaustedError,
   TimeoutError,
   UnauthenticatedError,
+  UnavailableError,
+  UnsupportedMediaTypeError,
   VoIPBINError,
 } from './errors.ts'
 export type { RetryInfo } from './transport.ts'
 
 export interface VoIPBINOptions {
   /** `ak_…` Either this or `token`. */
-  accessKey?: string
-  /** A session token, or where to get one: asked before every request. */
-  token?: string | (() => string | Promise<string>)
+  accessKey?: string | undefined
+  /** A session token, or where to get one. A request that is refused for its token is sent once more with a new one. */
+  token?: TokenSource | undefined
   /** Where the platform is, with or without `/v1.0`. */
   baseUrl?: string
   /** Attempts after the first. Default 2. */
   maxRetries?: number
-  /** Per attempt until the answer begins, in milliseconds. Default 30,000. */
+  /** Per attempt, in milliseconds. Default 30,000. */
   timeout_ms?: number
+  /** Told before every further attempt. */
   onRetry?: (info: RetryInfo) => void
+  /** In place of the global one. */
   fetch?: typeof fetch
 }
 
 interface Core {
-  /** The typed openapi-fetch client underneath, with credentials and retries: raw responses, any path. */
+  /** The typed openapi-fetch client underneath, with credentials and retries: any path, results in place of exceptions. */
   readonly api: ApiClient<paths>
-  /** The same client with other options. */
-  withOptions(options: Partial<VoIPBINOptions>): VoIPBIN
+  /** The same client with other options. One with the same token source shares its token. */
+  withOptions(options: VoIPBINOptions): VoIPBIN
 }
 /** Client of the platform: `client.calls.create({…})`, `for await (const call of client.calls.list())`. */
 export type VoIPBIN = Core & Resources
 
+/** How one request is sent. */
+interface Sending extends RequestOptions {
+  /** Without credentials. */
+  isPublic?: boolean
+  stream?: boolean
+}
+
+const noToken = (ms: number): Error => new TimeoutError(`No token within ${ms} ms.`)
+
+/** The tokens of clients made by `withOptions`, by their options. */
+const shared = new WeakMap<VoIPBINOptions, Tokens>()
+
 class Client implements Core {
   readonly #options: VoIPBINOptions
+  readonly #tokens: Tokens | undefined
   readonly api: ApiClient<paths>
 
   constructor(options: VoIPBINOptions) {
-    if (!options.accessKey && !options.token) throw new TypeError('VoIPBIN needs an accessKey or a token')
+    const { accessKey, token, baseUrl = 'https://api.voipbin.net', timeout_ms = 30_000 } = options
+    if (!accessKey && !token) throw new TypeError('VoIPBIN needs an accessKey or a token')
     this.#options = options
-    const { baseUrl = 'https://api.voipbin.net', maxRetries = 2, timeout_ms = 30_000, onRetry, fetch = globalThis.fetch } = options
-    const send = retryingFetch({ fetch, maxRetries, timeout_ms, onRetry })
-    this.api = createClient<paths>({ baseUrl: baseUrl.replace(/\/(v1\.0\/?)?$/, ''), fetch: send })
-    this.api.use({ onRequest: async ({ request }) => request.headers.set('authorization', await this.#authorization()) })
+    if (!accessKey && token) this.#tokens = shared.get(options) ?? new Tokens(token, { timeout_ms, late: () => noToken(timeout_ms) })
+    this.api = createClient<paths>({
+      baseUrl: baseUrl.replace(/\/(v1\.0\/?)?$/, ''),
+      fetch: request => this.#send(request, { signal: request.signal }),
+    })
     for (const [resource, methods] of Object.entries(routes)) {
       const bound = Object.entries(methods).map(([name, route]) => [name, this.#method(route)])
       Object.assign(this, { [resource]: Object.fromEntries(bound) })
     }
   }
 
-  withOptions(options: Partial<VoIPBINOptions>): VoIPBIN {
-    return new VoIPBIN({ ...this.#options, ...options })
-  }
-
-  async #authorization(): Promise<string> {
-    const { accessKey, token } = this.#options
-    if (accessKey) return `AccessKey ${accessKey}`
-    return `Bearer ${typeof token === 'function' ? await token() : token}`
+  withOptions(options: VoIPBINOptions): VoIPBIN {
+    const { accessKey, token, ...rest } = this.#options
+    const isOther = options.accessKey || options.token
+    const merged = { ...rest, ...(!isOther && { accessKey, token }), ...options }
+    if (this.#tokens && !isOther) shared.set(merged, this.#tokens)
+    return new VoIPBIN(merged)
   }
 
   /** A method out of its route: path values first, then query or body, then options. */
   #method(route: string): (...args: unknown[]) => unknown {
     const [verb = '', path = '', flags = ''] = route.split(' ')
     const names = [...path.matchAll(/\{(\w+)\}/g)].map(match => match[1] ?? '')
+    const has = (flag: string): boolean => flags.includes(flag)
     return (...args) => {
       const inPath = Object.fromEntries(names.map((name, i) => [name, args[i]]))
       const rest = args.slice(names.length)
-      const query = flags.includes('q') ? (rest.shift() as { page_token?: string } | undefined) : undefined
-      const body = flags.includes('b') ? rest.shift() : undefined
+      const query = has('q') ? (rest.shift() as object | undefined) : undefined
+      const body = has('b') ? rest.shift() : undefined
       const options = (rest[0] ?? {}) as RequestOptions
       const headers: Record<string, string> = { ...options.headers }
-      if (flags.includes('i')) headers['idempotency-key'] = options.idempotency_key ?? crypto.randomUUID()
-      const init = { body, headers, signal: options.signal, ...(flags.includes('r') && { parseAs: 'blob' }) }
-      const run = (more?: object): Promise<unknown> =>
-        this.#run(verb, path, { ...init, params: { path: inPath, query: { ...query, ...more } } })
-      if (!flags.includes('l')) return run()
-      return lazyPage(async page_token => (await run(page_token === undefined ? undefined : { page_token })) as RawPage<unknown>)
+      if (has('i')) headers['idempotency-key'] = options.idempotency_key ?? crypto.randomUUID()
+      const run = (raw: boolean, more?: object): Promise<Received<unknown>> => {
+        const sending = { ...options, isPublic: has('p'), stream: raw }
+        const parseAs = raw ? 'stream' : has('r') ? 'blob' : 'json'
+        return this.#run(verb, path, { body, headers, parseAs, params: { path: inPath, query: { ...query, ...more } } }, sending)
+      }
+      if (!has('l')) return new Answer(run, true)
+      return new Listing((page_token, raw) => run(raw, page_token ? { page_token } : undefined) as Promise<Received<RawPage<unknown>>>)
     }
   }
 
-  async #run(verb: string, path: string, init: object): Promise<unknown> {
+  async #run(verb: string, path: string, init: object, sending: Sending): Promise<Received<unknown>> {
     // Routes come from the contract; their types are those of the generated resource interfaces.
-    const request = this.api.request as (
+    const request = this.api.request as unknown as (
       verb: string,
       path: string,
       init: object,
-    ) => Promise<{ data?: unknown; error?: unknown; response: Response }>
-    const { data, error, response } = await request(verb.toLowerCase(), path, init)
-    if (!response.ok) throw toError(response.status, error)
-    return data
+    ) => Promise<Received<unknown> & { error?: unknown }>
+    const fetch = (one: Request): Promise<Response> => this.#send(one, sending)
+    try {
+      const { data, error, response } = await request(verb, path, { ...init, fetch })
+      if (!response.ok) throw toError(error, response)
+      return { data, response }
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new ConnectionError('The answer is no JSON.', { cause: error })
+      throw error
+    }
+  }
+
+  async #send(request: Request, { isPublic, stream, signal, ...own }: Sending): Promise<Response> {
+    const { accessKey, maxRetries = 2, timeout_ms = 30_000, onRetry, fetch = globalThis.fetch } = this.#options
+    const limit = own.timeout_ms ?? timeout_ms
+    const options = { fetch, maxRetries: own.maxRetries ?? maxRetries, timeout_ms: limit, onRetry, signal, stream }
+    const { headers } = request
+    if (accessKey && !isPublic) headers.set('authorization', `AccessKey ${accessKey}`)
+    const tokens = this.#tokens
+    if (!tokens || isPublic) return sendWithRetries(request, options)
+    const late = (): Error => noToken(limit)
+    const token = await within(() => tokens.get(), { timeout_ms: limit, late, signal })
+    if (token) headers.set('authorization', `Bearer ${token}`)
+    const response = await sendWithRetries(request, options)
+    if (response.status !== 401) return response
+    const fresh = await within(() => tokens.renew(token), { timeout_ms: limit, late, signal })
+    if (fresh === token) return response
+    headers.set('authorization', `Bearer ${fresh}`)
+    return sendWithRetries(request, options)
   }
 }
 

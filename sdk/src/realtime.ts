@@ -1,195 +1,376 @@
-import type { AckFrame, AnyEvent, ClientFrame, ErrorFrame, EventFrame, EventType, ServerFrame } from '../../generated/sdk/realtime.ts'
+import {
+  type AckFrame,
+  closeCodes,
+  type EventFrame,
+  type EventResource,
+  type EventType,
+  type GapFrame,
+  type ServerFrame,
+  type StateFrame,
+} from '../../generated/sdk/realtime.ts'
+import { ClosedError, Connection, RealtimeError } from './connection.ts'
+import { type TokenSource, Tokens } from './credentials.ts'
+import { FrameQueue, type RealtimeFrame } from './frame-queue.ts'
 
-export type { AnyEvent, ErrorFrame, EventEnvelope, EventFrame, EventMap, EventType } from '../../generated/sdk/realtime.ts'
+export type {
+  AnyEvent,
+  ErrorFrame,
+  EventEnvelope,
+  EventFrame,
+  EventMap,
+  EventResource,
+  EventType,
+  GapFrame,
+  StateFrame,
+  StateMap,
+  StateType,
+} from '../../generated/sdk/realtime.ts'
+export { RealtimeError } from './connection.ts'
+export type { TokenRequest, TokenSource } from './credentials.ts'
+export type { RealtimeFrame } from './frame-queue.ts'
+
+type Owner = `customer_id:${string}` | `agent_id:${string}`
+type Whose = EventResource | `${Owner}:${EventResource}`
+/** What to hear of: `call`, `call:<id>` of the own customer, or `customer_id:<id>:call`, `agent_id:<id>:call:<id>`. */
+export type EventTopic = Whose | `${Whose}:${string}`
+/** The event frame of a type, or of all types of a resource: `call.hungup`, `call.*`, `*`. */
+export type EventOf<P extends string> = P extends '*'
+  ? EventFrame
+  : P extends `${infer R}.*`
+    ? Extract<EventFrame, { event_type: `${R}.${string}` }>
+    : Extract<EventFrame, { event_type: P }>
+export type EventPattern = EventType | `${EventResource}.*` | '*'
 
 export interface RealtimeOptions {
   /** `wss://…/ws` */
   url: string
-  accessKey?: string
-  /** A session token, or where to get one: asked at every connect. */
-  token?: string | (() => string | Promise<string>)
-  /** For runtimes without a global WebSocket. */
+  accessKey?: string | undefined
+  /** A session token, or where to get one: asked again before the token ends, and when it is refused. */
+  token?: TokenSource | undefined
+  /** For runtimes without a global WebSocket, such as Node 20: that of the package `ws`. */
   WebSocket?: typeof WebSocket
   /** Longest pause between attempts to connect, in milliseconds. Default 30,000. */
   maxDelay_ms?: number
+  /** For connecting, for every answer and for the token source, in milliseconds. Default 10,000. */
+  timeout_ms?: number
   /** Told about every change of the connection. */
   onState?: (state: RealtimeState) => void
+  /** Told what fails in the background: attempts to connect, topics that are refused when they come back, the token source, handlers. */
+  onError?: (error: unknown) => void
 }
 export type RealtimeState = 'connecting' | 'open' | 'reconnecting' | 'closed'
-type Handler = (event: EventFrame) => void
+type Handler = (frame: never) => void
 
-/** A request frame was refused. */
-export class RealtimeError extends Error {
-  override readonly name = 'RealtimeError'
-  readonly reason: string
-  constructor({ error }: ErrorFrame) {
-    super(`${error.reason}: ${error.message}`)
-    this.reason = error.reason
-  }
-}
+/** How many frames wait for a loop before the oldest go; fewer while there is no loop yet. */
+const queueLimit = 10_000
+const earlyLimit = 1000
+const topicsPerFrame = 100
+/** A connection that lived this long was a good one: the next attempt after it comes soon. */
+const goodMs = 10_000
 
-interface Pending {
-  resolve(ack: AckFrame): void
-  reject(error: Error): void
-  timer: ReturnType<typeof setTimeout>
-}
-
-const answerMs = 10_000
-
-/** Events of the platform as they happen. Reconnects by itself and subscribes again to what was subscribed. */
+/**
+ * Events of the platform as they happen. Reconnects by itself, subscribes again to what was subscribed, and brings what was missed meanwhile, or a `gap` when
+ * that is not possible.
+ */
 export class Realtime {
   readonly #options: RealtimeOptions
+  readonly #WebSocket: typeof WebSocket
+  readonly #timeout_ms: number
+  readonly #tokens: Tokens | undefined
   readonly #topics = new Set<string>()
   readonly #handlers = new Map<string, Set<Handler>>()
-  readonly #pending = new Map<string, Pending>()
-  /** Wakes the iterators that wait for an event. */
-  readonly #closers = new Set<() => void>()
-  #socket: WebSocket | undefined
+  readonly #queues = new Set<FrameQueue>()
+  /** Holds what comes between the first subscription and the first loop. */
+  #early: FrameQueue | undefined = new FrameQueue(earlyLimit)
+  #connection: Connection | undefined
   #ready: Promise<void> | undefined
-  #closed = false
+  #state: RealtimeState | undefined
+  #customer = ''
+  /** Where to resume: the last number seen. */
+  #seq = 0
+  /** Around a reconnect an event may come twice. */
+  readonly #seen = new Set<string>()
+  #token = ''
+  /** A token that the platform no longer takes. */
+  #refused: string | undefined
   #failures = 0
-  #count = 0
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #opened = 0
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #renewal: ReturnType<typeof setTimeout> | undefined
 
   constructor(options: RealtimeOptions) {
+    const { accessKey, token, WebSocket = globalThis.WebSocket } = options
+    if (!accessKey && !token) throw new TypeError('Realtime needs an accessKey or a token')
+    if (!WebSocket) throw new TypeError('This runtime has no WebSocket; pass one, that of the package ws for example')
     this.#options = options
+    this.#WebSocket = WebSocket
+    this.#timeout_ms = options.timeout_ms ?? 10_000
+    const late = (): Error => new Error(`No token within ${this.#timeout_ms} ms.`)
+    if (!accessKey && token) this.#tokens = new Tokens(token, { timeout_ms: this.#timeout_ms, late })
+    if (this.#early) this.#queues.add(this.#early)
   }
 
-  /** Connects and authenticates. Resolves once the socket may subscribe; `subscribe` does it by itself. */
+  /** Connects and authenticates; `subscribe` does it by itself. Rejects when this attempt fails; unless the credentials are refused, others follow. */
   connect(): Promise<void> {
-    if (this.#closed) return Promise.reject(new Error('The client is closed.'))
+    if (this.#state === 'closed') return Promise.reject(new Error('The client is closed.'))
+    clearTimeout(this.#retry)
     this.#ready ??= this.#open()
     return this.#ready
   }
 
-  /** Asks for topics, `customer_id:<id>:call:*` for example. Rejects with RealtimeError when one is refused; then none of them counts. */
-  async subscribe(...topics: string[]): Promise<void> {
+  /** Asks for topics, of the own customer unless they say whose. Rejects with RealtimeError when one is refused; then none of them counts. */
+  async subscribe(...topics: EventTopic[]): Promise<void> {
     await this.connect()
-    await this.#request({ type: 'subscribe', topics })
+    for (const some of inFrames(topics)) this.#note(await this.#request({ type: 'subscribe', topics: some.map(this.#full) }))
     for (const topic of topics) this.#topics.add(topic)
   }
 
-  async unsubscribe(...topics: string[]): Promise<void> {
+  async unsubscribe(...topics: EventTopic[]): Promise<void> {
     for (const topic of topics) this.#topics.delete(topic)
     await this.connect()
-    await this.#request({ type: 'unsubscribe', topics })
+    for (const some of inFrames(topics)) this.#note(await this.#request({ type: 'unsubscribe', topics: some.map(this.#full) }))
   }
 
-  /** Calls `handler` for every event of a type, `*` for all. Returns how to stop. */
-  on<T extends EventType>(type: T, handler: (event: Extract<EventFrame, { event_type: T }>) => void): () => void
-  on(type: '*', handler: (event: EventFrame) => void): () => void
-  on(type: string, handler: (event: never) => void): () => void {
-    const handlers = this.#handlers.get(type) ?? new Set()
-    this.#handlers.set(type, handlers.add(handler as Handler))
-    return () => void handlers.delete(handler as Handler)
+  /** Calls `handler` for every event of a type, of a resource (`call.*`) or for all (`*`). Returns how to stop. */
+  on<P extends EventPattern>(pattern: P, handler: (event: EventOf<P>) => void): () => void
+  /** Calls `handler` when events may be missing: what was read over REST before is not up to date. */
+  on(what: 'gap', handler: (gap: GapFrame) => void): () => void
+  /** Calls `handler` for states of the fast path: for displays, any of them may be lost. */
+  on(what: 'state', handler: (state: StateFrame) => void): () => void
+  on(pattern: string, handler: Handler): () => void {
+    const handlers = this.#handlers.get(pattern) ?? new Set()
+    // A function of its own, so that the same handler may be there twice.
+    const own: Handler = frame => handler(frame)
+    this.#handlers.set(pattern, handlers.add(own))
+    return () => void handlers.delete(own)
   }
 
-  /** Every event from now on. Ends when the client is closed. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<EventFrame> {
-    const queue: EventFrame[] = []
-    let wake = (): void => undefined
-    const off = this.on('*', event => {
-      queue.push(event)
-      wake()
-    })
-    const wakeUp = (): void => wake()
-    this.#closers.add(wakeUp)
-    try {
-      while (!this.#closed || queue.length > 0) {
-        const event = queue.shift()
-        if (event) yield event
-        else await new Promise<void>(resolve => (wake = resolve))
-      }
-    } finally {
-      off()
-      this.#closers.delete(wakeUp)
-    }
+  /**
+   * Every event and every gap. The first loop begins with what has come since the client was made, later ones with what comes from then on. It ends when the
+   * client is closed, and throws when the platform refuses the credentials.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<RealtimeFrame> {
+    const early = this.#early
+    this.#early = undefined
+    const queue: FrameQueue = new FrameQueue(queueLimit, () => this.#queues.delete(queue))
+    if (early) this.#queues.delete(early)
+    early?.moveTo(queue)
+    if (this.#state === 'closed') queue.end()
+    else this.#queues.add(queue)
+    return queue
   }
 
   /** Ends the connection for good. Safe to call twice. */
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    clearTimeout(this.#timer)
-    this.#socket?.close(1000)
-    this.#fail(new Error('The client was closed.'))
-    this.#options.onState?.('closed')
-    for (const closer of this.#closers) closer()
+    this.#finish()
+  }
+
+  #finish(error?: Error): void {
+    if (this.#state === 'closed') return
+    this.#tell('closed')
+    clearTimeout(this.#retry)
+    clearTimeout(this.#renewal)
+    this.#connection?.close(1000, error ?? new Error('The client was closed.'))
+    for (const queue of this.#queues) queue.end(error)
   }
 
   async #open(): Promise<void> {
-    this.#options.onState?.(this.#failures === 0 ? 'connecting' : 'reconnecting')
-    const Socket = this.#options.WebSocket ?? WebSocket
-    const socket = new Socket(this.#options.url)
-    this.#socket = socket
-    socket.addEventListener('message', ({ data }) => this.#receive(JSON.parse(String(data)) as ServerFrame))
+    this.#tell(this.#state === undefined ? 'connecting' : 'reconnecting')
     try {
-      await new Promise<void>((resolve, reject) => {
-        socket.addEventListener('open', () => resolve(), { once: true })
-        socket.addEventListener('close', () => reject(new Error('The connection failed.')), { once: true })
-        socket.addEventListener('error', () => reject(new Error('The connection failed.')), { once: true })
+      const credentials = await this.#credentials(this.#refused)
+      if (this.#state === 'closed') throw new Error('The client was closed.')
+      const connection: Connection = new Connection({
+        url: this.#options.url,
+        WebSocket: this.#WebSocket,
+        timeout_ms: this.#timeout_ms,
+        onFrame: frame => this.#receive(frame),
+        onClose: code => this.#lost(connection, code),
       })
-      const { token, accessKey } = this.#options
-      const credentials = accessKey ? { accesskey: accessKey } : { token: typeof token === 'function' ? await token() : (token ?? '') }
-      await this.#request({ type: 'auth', ...credentials })
-      if (this.#topics.size > 0) await this.#request({ type: 'subscribe', topics: [...this.#topics] })
+      this.#connection = connection
+      await connection.opened()
+      this.#customer = (await connection.request({ type: 'auth', ...credentials }))?.customer_id ?? ''
+      await this.#restore(connection)
     } catch (error) {
-      this.#ready = undefined
-      socket.close()
-      // Refused credentials stay refused; anything else may pass.
-      if (!(error instanceof RealtimeError)) this.#later()
+      this.#failed(error)
       throw error
     }
-    this.#failures = 0
-    socket.addEventListener('close', () => this.#lost(), { once: true })
-    this.#options.onState?.('open')
+    this.#refused = undefined
+    this.#opened = Date.now()
+    this.#tell('open')
   }
 
-  #lost(): void {
+  /** What to authenticate with: another token than the refused one. */
+  async #credentials(refused: string | undefined): Promise<{ accesskey: string } | { token: string }> {
+    if (!this.#tokens) return { accesskey: this.#options.accessKey ?? '' }
+    this.#token = await (refused === undefined ? this.#tokens.get() : this.#tokens.renew(refused))
+    this.#renewBeforeEnd(this.#token)
+    return { token: this.#token }
+  }
+
+  /** A newer token takes the place of one that is about to end, on the same socket. */
+  #renewBeforeEnd(token: string): void {
+    clearTimeout(this.#renewal)
+    const left = endOf(token) - Date.now()
+    if (!(left > 1000) || typeof this.#options.token !== 'function') return
+    // Timers count 31 bits of milliseconds.
+    const wait = Math.min(left - Math.min(60_000, left / 5), 2 ** 31 - 1)
+    this.#renewal = setTimeout(() => void this.#renew(token), wait)
+  }
+
+  async #renew(token: string): Promise<void> {
+    if (this.#state !== 'open') return
+    try {
+      await this.#request({ type: 'auth', ...(await this.#credentials(token)) })
+    } catch (error) {
+      this.#report(error)
+      this.#renewBeforeEnd(token)
+    }
+  }
+
+  /** Subscribes again and brings what was missed. Topics that are refused by now are dropped and told. */
+  async #restore(connection: Connection): Promise<void> {
+    const resumeFrom = this.#seq
+    const ask = async (topics: string[]): Promise<void> => {
+      const full = topics.map(this.#full)
+      this.#note(
+        await connection.request(resumeFrom > 0 ? { type: 'resume', topics: full, seq: resumeFrom } : { type: 'subscribe', topics: full }),
+      )
+    }
+    if (this.#topics.size > 0 && resumeFrom === 0) this.#receive({ type: 'gap', from: 0, to: 0, reason: 'unavailable' })
+    for (const some of inFrames([...this.#topics])) {
+      try {
+        await ask(some)
+      } catch (error) {
+        if (!isFinal(error)) throw error
+        for (const topic of some) await ask([topic]).catch((refusal: unknown) => this.#drop(topic, refusal))
+      }
+    }
+  }
+
+  #drop(topic: string, refusal: unknown): void {
+    if (!isFinal(refusal)) throw refusal
+    this.#topics.delete(topic)
+    this.#report(refusal)
+  }
+
+  #failed(error: unknown): void {
     this.#ready = undefined
-    this.#fail(new Error('The connection was lost.'))
-    this.#later()
+    const connection = this.#connection
+    this.#connection = undefined
+    connection?.close(1000, error as Error)
+    if (this.#state === 'closed') return
+    this.#report(error)
+    const isRefused = isFinal(error) || (error instanceof ClosedError && error.code === closeCodes.unauthenticated)
+    if (isRefused && !this.#mayRenew()) this.#finish(error as Error)
+    else this.#later()
   }
 
-  /** Tries again after a pause, unless nobody ever listened or the client is closed. */
+  /** Whether refused credentials may be exchanged for others: once, by a source. */
+  #mayRenew(): boolean {
+    if (typeof this.#options.token !== 'function' || this.#refused !== undefined) return false
+    this.#refused = this.#token
+    return true
+  }
+
+  #lost(connection: Connection, code: number): void {
+    // One that failed while it was opened has been dealt with.
+    if (this.#connection !== connection || this.#state !== 'open') return
+    this.#ready = undefined
+    this.#connection = undefined
+    clearTimeout(this.#renewal)
+    if (Date.now() - this.#opened > goodMs) this.#failures = 0
+    const isOver = code === closeCodes.frameTooLong || (code === closeCodes.unauthenticated && !this.#mayRenew())
+    if (isOver) this.#finish(new ClosedError(code, ''))
+    else {
+      this.#tell('reconnecting')
+      this.#later()
+    }
+  }
+
+  /** Tries again after a random pause, up to a limit that doubles. */
   #later(): void {
-    if (this.#closed) return
     this.#failures++
     const longest = Math.min(this.#options.maxDelay_ms ?? 30_000, 250 * 2 ** Math.min(this.#failures, 10))
-    clearTimeout(this.#timer)
-    // The failure is reported through onState and by the next attempt; a rejection here has nobody to catch it.
-    this.#timer = setTimeout(() => void this.connect().catch(() => this.#options.onState?.('reconnecting')), Math.random() * longest)
+    clearTimeout(this.#retry)
+    // A failure has been reported by the attempt itself.
+    this.#retry = setTimeout(() => void this.connect().catch(() => undefined), Math.random() * longest)
   }
 
-  #request(frame: ClientFrame): Promise<AckFrame> {
-    if (this.#closed) return Promise.reject(new Error('The client was closed.'))
-    const id = String(++this.#count)
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle(id)?.reject(new Error(`No answer to ${frame.type} within ${answerMs} ms.`)), answerMs)
-      this.#pending.set(id, { resolve, reject, timer })
-      this.#socket?.send(JSON.stringify({ ...frame, id }))
-    })
+  #request(frame: Parameters<Connection['request']>[0]): Promise<AckFrame | undefined> {
+    if (!this.#connection) return Promise.reject(new Error('The connection was lost.'))
+    return this.#connection.request(frame)
   }
 
-  #settle(id: string | undefined): Pending | undefined {
-    if (id === undefined) return undefined
-    const pending = this.#pending.get(id)
-    clearTimeout(pending?.timer)
-    this.#pending.delete(id)
-    return pending
-  }
+  readonly #full = (topic: string): string => (/^(customer|agent)_id:/.test(topic) ? topic : `customer_id:${this.#customer}:${topic}`)
 
-  #fail(error: Error): void {
-    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(error)
+  /** Remembers where to resume. */
+  #note(ack: AckFrame | undefined): void {
+    if (ack) this.#seq = Math.max(this.#seq, ack.seq)
   }
 
   #receive(frame: ServerFrame): void {
-    if (frame.type === 'ack') this.#settle(frame.id)?.resolve(frame)
-    else if (frame.type === 'error') this.#settle(frame.id)?.reject(new RealtimeError(frame))
-    else if (frame.type === 'event') this.#deliver(frame)
+    if (frame.type === 'state') this.#call('state', frame)
+    else if (frame.type === 'error') this.#report(new RealtimeError(frame))
+    else if (frame.type === 'gap') {
+      // The numbers may have begun anew: what comes now counts, however small.
+      this.#seq = frame.to
+      this.#call('gap', frame)
+      for (const queue of this.#queues) queue.push(frame)
+    } else if (frame.type === 'event' && this.#isNew(frame)) {
+      for (const pattern of [frame.event_type, frame.event_type.replace(/\..*/, '.*'), '*']) this.#call(pattern, frame)
+      for (const queue of this.#queues) queue.push(frame)
+    }
   }
 
-  #deliver(event: EventFrame & AnyEvent): void {
-    for (const type of [event.event_type, '*']) for (const handler of this.#handlers.get(type) ?? []) handler(event)
+  #isNew({ seq, event_id }: EventFrame): boolean {
+    this.#seq = Math.max(this.#seq, seq)
+    if (this.#seen.has(event_id)) return false
+    this.#seen.add(event_id)
+    if (this.#seen.size > earlyLimit) for (const oldest of this.#seen) return this.#seen.delete(oldest)
+    return true
+  }
+
+  #call(pattern: string, frame: unknown): void {
+    for (const handler of this.#handlers.get(pattern) ?? []) {
+      try {
+        handler(frame as never)
+      } catch (error) {
+        // The other handlers get their frame all the same; without anybody to tell it ends up where uncaught errors do.
+        if (this.#options.onError) this.#report(error)
+        else
+          queueMicrotask(() => {
+            throw error
+          })
+      }
+    }
+  }
+
+  #report(error: unknown): void {
+    this.#options.onError?.(error)
+  }
+
+  #tell(state: RealtimeState): void {
+    if (this.#state === state) return
+    this.#state = state
+    this.#options.onState?.(state)
+  }
+}
+
+/** Whether the platform would refuse the same again; a full house or a part that is away is another matter. */
+const isFinal = (error: unknown): boolean =>
+  error instanceof RealtimeError && ['UNAUTHENTICATED', 'PERMISSION_DENIED', 'INVALID_ARGUMENT', 'NOT_FOUND'].includes(error.status)
+
+function* inFrames(topics: readonly string[]): Generator<string[]> {
+  for (let i = 0; i < topics.length; i += topicsPerFrame) yield topics.slice(i, i + topicsPerFrame)
+}
+
+/** When a JWT ends, in milliseconds; NaN when it does not say. */
+function endOf(token: string): number {
+  try {
+    const payload = atob((token.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/'))
+    return Number((JSON.parse(payload) as { exp?: number }).exp) * 1000
+  } catch {
+    // Not one of ours to read: the platform says when it is over.
+    return Number.NaN
   }
 }

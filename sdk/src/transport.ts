@@ -1,104 +1,137 @@
 import { ConnectionError, TimeoutError } from './errors.ts'
+import { within } from './within.ts'
 
 export interface TransportOptions {
   fetch: typeof fetch
   /** Attempts after the first. */
   maxRetries: number
-  /** Per attempt until the answer begins, in milliseconds. */
+  /** Per attempt, in milliseconds: until the whole answer is there, or until it begins when it is streamed. */
   timeout_ms: number
   /** Told before every further attempt. */
   onRetry?: ((info: RetryInfo) => void) | undefined
-  /** Replaced in tests. */
-  wait?: (ms: number, signal: AbortSignal) => Promise<void>
+  signal?: AbortSignal | undefined
+  /** Hands the answer on when its head is there. Otherwise it is read within the attempt, so that a body that breaks off counts as a broken connection. */
+  stream?: boolean | undefined
 }
 export interface RetryInfo {
+  /** The attempt that failed, from 1. */
   attempt: number
+  /** Pause before the next one, in milliseconds. */
   delay_ms: number
-  /** HTTP status of the failed attempt; undefined when the connection failed. */
+  /** HTTP status of the failed attempt; undefined when no answer came. */
   status: number | undefined
+  /** Why no answer came. */
+  error: ConnectionError | undefined
+  method: string
   url: string
 }
 
-const maxDelayMs = 8000
+const longestPauseMs = 8000
+/** Whoever is told to come back later than this is better off with the error than with a request that seems to hang. */
+const longestWaitMs = 60_000
 
-/** A `fetch` that tries again what is safe to repeat: connection errors, 408, 429, 5xx, and a 409 that carries `Retry-After`. */
-export function retryingFetch({
-  fetch,
-  maxRetries,
-  timeout_ms,
-  onRetry,
-  wait = sleep,
-}: TransportOptions): (request: Request) => Promise<Response> {
-  return async request => {
-    for (let attempt = 1; ; attempt++) {
-      const outcome = await once(fetch, request.clone(), timeout_ms)
-      const last = attempt > maxRetries || request.signal.aborted
-      if (last || !shouldRetry(request, outcome)) {
-        if (outcome instanceof Response) return outcome
-        throw outcome
-      }
-      const delay_ms = delayFor(attempt, outcome)
-      onRetry?.({ attempt, delay_ms, status: outcome instanceof Response ? outcome.status : undefined, url: request.url })
-      await wait(delay_ms, request.signal)
+/** Sends a request, and again while it makes sense: after connection errors, 408, 429, 5xx, and a 409 that carries `Retry-After`. */
+export async function sendWithRetries(request: Request, options: TransportOptions): Promise<Response> {
+  for (let attempt = 1; ; attempt++) {
+    const { response, error } = await once(request.clone(), options)
+    const delay_ms = attempt > options.maxRetries ? undefined : pauseBefore(attempt, request, response)
+    if (delay_ms === undefined) {
+      if (response) return response
+      throw error
     }
+    const { method, url } = request
+    options.onRetry?.({ attempt, delay_ms, status: response?.status, error, method, url })
+    await sleep(delay_ms, options.signal)
   }
 }
 
-async function once(send: typeof fetch, request: Request, timeout_ms: number): Promise<Response | Error> {
-  const stop = new AbortController()
-  let late = false
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const stopped = new Promise<never>((_, reject) => {
-    stop.signal.addEventListener('abort', () => reject(stop.signal.reason), { once: true })
-    timer = setTimeout(() => {
-      late = true
-      stop.abort()
-    }, timeout_ms)
-  })
-  const giveUp = (): void => stop.abort(request.signal.reason)
-  request.signal.addEventListener('abort', giveUp, { once: true })
-  if (request.signal.aborted) giveUp()
+interface Outcome {
+  response?: Response
+  error?: ConnectionError
+}
+
+/** One attempt. Rejects only when the caller gives up. */
+async function once(request: Request, { fetch, timeout_ms, signal, stream }: TransportOptions): Promise<Outcome> {
+  const late = (): Error => new TimeoutError(`No answer within ${timeout_ms} ms.`)
   try {
-    // Raced as well as told by signal: Node may collect what leads a signal to a fetch that hangs, and then nothing would end it.
-    return await Promise.race([send(new Request(request, { signal: stop.signal })), stopped])
+    const send = async (stop: AbortSignal): Promise<Response> => {
+      const response = await fetch(new Request(request, { signal: stop }))
+      return stream ? streamed(response, signal) : whole(response)
+    }
+    return { response: await within(send, { timeout_ms, late, signal }) }
   } catch (error) {
-    if (request.signal.aborted) return error instanceof Error ? error : new ConnectionError('The request was aborted.')
-    if (late) return new TimeoutError(`No answer within ${timeout_ms} ms.`, { cause: error })
-    return new ConnectionError('The connection failed.', { cause: error })
-  } finally {
-    clearTimeout(timer)
+    if (signal?.aborted) throw error
+    return { error: error instanceof ConnectionError ? error : new ConnectionError('The connection failed.', { cause: error }) }
   }
 }
 
-/** A POST without an Idempotency-Key may have taken effect; it is repeated only when the platform says it has not. */
-function shouldRetry(request: Request, outcome: Response | Error): boolean {
+async function whole(response: Response): Promise<Response> {
+  const bytes = await response.arrayBuffer()
+  return new Response(bytes.byteLength > 0 ? bytes : null, response)
+}
+
+/** The answer with a body that ends when the caller gives up, and lets go of the caller's signal when it ends. */
+function streamed(response: Response, signal: AbortSignal | undefined): Response {
+  if (!response.body || !signal) return response
+  const reader = response.body.getReader()
+  let onAbort = (): void => undefined
+  const release = (): void => signal.removeEventListener('abort', onAbort)
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      onAbort = () => {
+        release()
+        controller.error(signal.reason)
+        void reader.cancel(signal.reason)
+      }
+      signal.addEventListener('abort', onAbort)
+    },
+    async pull(controller) {
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        release()
+        throw error
+      })
+      if (signal.aborted) return
+      if (value) controller.enqueue(value)
+      if (!done) return
+      release()
+      controller.close()
+    },
+    cancel(reason) {
+      release()
+      return reader.cancel(reason)
+    },
+  })
+  return new Response(body, response)
+}
+
+/**
+ * The pause before another attempt in milliseconds: what `Retry-After` says, in seconds or as a date, else random up to 0.5 s, 1 s, 2 s … 8 s. Undefined
+ * when the request must not or need not be repeated. A POST without an Idempotency-Key may have taken effect; it is repeated only when the platform says
+ * that it has not (429, 503).
+ */
+export function pauseBefore(attempt: number, request: Request, response: Response | undefined): number | undefined {
+  const status = response?.status
+  const later = response?.headers.get('retry-after')
   const repeatable = request.method !== 'POST' || request.headers.has('idempotency-key')
-  if (!(outcome instanceof Response)) return repeatable && outcome instanceof ConnectionError
-  if (outcome.status === 429 || outcome.status === 503) return true
-  if (outcome.status === 409) return outcome.headers.has('retry-after')
-  return repeatable && (outcome.status === 408 || outcome.status >= 500)
+  const transient = status === undefined || status === 408 || status >= 500
+  if (!(status === 429 || status === 503 || (status === 409 && later) || (repeatable && transient))) return undefined
+  const wait = later ? (/^\d+$/.test(later) ? Number(later) * 1000 : Date.parse(later) - Date.now()) : Number.NaN
+  if (wait > longestWaitMs) return undefined
+  // Full jitter, so that clients that failed together do not come back together.
+  return wait >= 0 ? wait : Math.random() * Math.min(longestPauseMs, 250 * 2 ** attempt)
 }
 
-/** `Retry-After` where there is one, else exponential with full jitter. Milliseconds. */
-function delayFor(attempt: number, outcome: Response | Error): number {
-  const header = outcome instanceof Response ? outcome.headers.get('retry-after') : null
-  if (header !== null) {
-    const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()
-    if (ms >= 0) return Math.min(ms, 60_000)
-  }
-  return Math.random() * Math.min(maxDelayMs, 250 * 2 ** attempt)
-}
-
-const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
+/** Rejects with the signal's reason when the caller gives up. */
+export const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
-    signal.throwIfAborted()
+    signal?.throwIfAborted()
     const stop = (): void => {
       clearTimeout(timer)
-      reject(signal.reason)
+      reject(signal?.reason)
     }
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop)
+      signal?.removeEventListener('abort', stop)
       resolve()
     }, ms)
-    signal.addEventListener('abort', stop, { once: true })
+    signal?.addEventListener('abort', stop, { once: true })
   })

@@ -1,5 +1,5 @@
 import { computed, signal } from '@preact/signals'
-import { type EventFrame, Realtime, type RealtimeState } from '@voipbin/sdk/realtime'
+import { type EventFrame, type EventTopic, Realtime, type RealtimeState } from '@voipbin/sdk/realtime'
 import type { Call } from '../api.ts'
 import { upsert } from './history.ts'
 import { api } from './session.ts'
@@ -34,14 +34,14 @@ const resources = [
   'billing_account',
   'storage_file',
   'webhook',
-]
+] as const
 
 let socket: Realtime | undefined
 
 /** Opens the event socket and keeps it open; subscriptions come back with it. */
 export function startEvents(url: string, customerId: string): void {
   socket?.close()
-  const topics = resources.map(resource => `customer_id:${customerId}:${resource}`)
+  const topics = resources.map(resource => `customer_id:${customerId}:${resource}` as const)
   const current = new Realtime({ url, token: () => api.token, maxDelay_ms: 15_000, onState: state => onState(current, state, topics) })
   socket = current
   current.on('*', onEvent)
@@ -56,14 +56,14 @@ export function stopEvents(): void {
   held.value = null
 }
 
-function onState(current: Realtime, state: RealtimeState, topics: string[]): void {
+function onState(current: Realtime, state: RealtimeState, topics: EventTopic[]): void {
   if (socket !== current) return
   realtime.value = { state, detail: state === 'open' ? '' : realtime.value.detail }
   if (state === 'open') void subscribe(current, topics)
 }
 
 /** One by one: an agent may not see everything, and a refused topic must not take the others along. */
-async function subscribe(current: Realtime, topics: string[]): Promise<void> {
+async function subscribe(current: Realtime, topics: EventTopic[]): Promise<void> {
   const answers = await Promise.allSettled(topics.map(topic => current.subscribe(topic)))
   const refused = answers.find(answer => answer.status === 'rejected')
   if (refused && answers.every(answer => answer.status === 'rejected')) showReason(refused.reason)

@@ -1,0 +1,29 @@
+export interface Limits {
+  /** Milliseconds. */
+  timeout_ms: number
+  /** What to reject with when the time is over. */
+  late: () => Error
+  signal?: AbortSignal | undefined
+}
+
+/** Runs work that ends by itself, when its time is over, or when `signal` says so, even if it does not listen. Leaves no timer and no listener behind. */
+export function within<T>(work: (stop: AbortSignal) => Promise<T>, { timeout_ms, late, signal }: Limits): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = new AbortController()
+    const release = (): void => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const end = (reason: unknown): void => {
+      release()
+      // Rejected as well as told by signal: Node may collect what leads a signal to a fetch that hangs, and then nothing would end it.
+      reject(reason)
+      stop.abort(reason)
+    }
+    const onAbort = (): void => end(signal?.reason)
+    const timer = setTimeout(() => end(late()), timeout_ms)
+    if (signal?.aborted) return onAbort()
+    signal?.addEventListener('abort', onAbort)
+    work(stop.signal).finally(release).then(resolve, reject)
+  })
+}
