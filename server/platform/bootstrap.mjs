@@ -15,7 +15,7 @@ const home = path.join(root, '.voipbin')
 const lightPackages = pathToFileURL(path.join(root, 'server/kernel/light-packages.mjs')).href
 const stamp = path.join(root, 'node_modules/.voipbin-lock')
 
-/** @typedef {{ root: boolean, packages: boolean, kinds: import('./provision.mjs').Kind[] }} Needs */
+/** @typedef {{ root: boolean, packages: boolean, runtimes?: boolean, kinds: import('./provision.mjs').Kind[] }} Needs */
 /** What each command needs before it can run; what looks at the platform's state needs root as well. @type {Record<string, Needs>} */
 const NEEDS = {
   start: { root: true, packages: true, kinds: ['rootfs'] },
@@ -26,7 +26,7 @@ const NEEDS = {
   migrate: { root: true, packages: true, kinds: [] },
   generate: { root: false, packages: true, kinds: [] },
   check: { root: false, packages: true, kinds: [] },
-  test: { root: true, packages: true, kinds: ['rootfs', 'browser'] },
+  test: { root: true, packages: true, runtimes: true, kinds: ['rootfs', 'browser'] },
   bench: { root: true, packages: true, kinds: ['rootfs', 'browser'] },
 }
 /** Flags that npm keeps for itself, and silently drops, when `--` is missing before them. */
@@ -56,8 +56,14 @@ function checkMachine(command, needs) {
 /** @param {string} command */
 const npmWords = command => (['start', 'stop', 'test'].includes(command) ? command : `run ${command}`)
 
-const lockText = () => readFileSync(path.join(root, 'package-lock.json'), 'utf8')
-const lockHash = () => createHash('sha256').update(lockText()).update(`${process.platform}-${process.arch}`).digest('hex')
+/** Apart from the other packages, because only tests need them and they are large. */
+const runtimes = path.join(root, 'sdk/runtimes')
+
+const lockText = (folder = root) => readFileSync(path.join(folder, 'package-lock.json'), 'utf8')
+const lockHash = (folder = root) =>
+  createHash('sha256').update(lockText(folder)).update(`${process.platform}-${process.arch}`).digest('hex')
+const runtimesStamp = path.join(runtimes, 'node_modules/.voipbin-lock')
+const runtimesCurrent = () => existsSync(runtimesStamp) && readFileSync(runtimesStamp, 'utf8') === lockHash(runtimes)
 
 function packagesCurrent() {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lockHash()) return true
@@ -96,12 +102,26 @@ async function installPackages(progress) {
   step.done()
 }
 
+/** The runtimes that the packed SDK is tested on. @param {import('./progress.mjs').Progress} progress */
+async function installRuntimes(progress) {
+  const step = progress.step('runtimes for the tests of the SDK')
+  const log = path.join(home, 'log/npm-ci-runtimes.log')
+  const failure = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: runtimes, env: process.env, log })
+  if (failure) {
+    step.fail()
+    throw new Problem(`Node 22, Deno, Bun and workerd could not be installed: ${failure}\n  The whole output is in ${log}.`)
+  }
+  writeFileSync(runtimesStamp, lockHash(runtimes))
+  step.done()
+}
+
 /**
  * @param {Needs} needs
  * @returns {Promise<{ archived: Promise<unknown> }>} `archived` settles when new archives are in the cache; the platform may start meanwhile
  */
 async function install(needs) {
-  const installed = () => (!needs.packages || packagesCurrent()) && needs.kinds.every(kind => isProvisioned(home, kind))
+  const installed = () =>
+    (!needs.packages || packagesCurrent()) && (!needs.runtimes || runtimesCurrent()) && needs.kinds.every(kind => isProvisioned(home, kind))
   const current = () => installed() && needs.kinds.every(isArchived)
   if (current()) return { archived: Promise.resolve() }
   const progress = createProgress(process.stderr)
@@ -114,6 +134,7 @@ async function install(needs) {
     await sweep(home)
     if (!installed()) progress.line('Installing (once per machine; later starts take seconds)')
     const jobs = needs.packages && !packagesCurrent() ? [installPackages(progress)] : []
+    if (needs.runtimes && !runtimesCurrent()) jobs.push(installRuntimes(progress))
     const trees = (async () => {
       for (const kind of needs.kinds) archives.push((await provision(home, kind, progress)).archived)
     })()

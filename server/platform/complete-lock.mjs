@@ -1,4 +1,4 @@
-// Run after `npm install`: node server/platform/complete-lock.mjs
+// Run after `npm install`: node server/platform/complete-lock.mjs [folder]
 // npm leaves optional packages of other platforms out of the lock when the registry at hand does not carry them, and `npm ci` then refuses
 // the lock. This names them in it, with the platform they are for, so that `npm ci` knows that it can leave them out.
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ function platformOf(name) {
   return { ...(cpu.length > 0 && { cpu }), ...(os.length > 0 && { os }) }
 }
 
-const file = path.resolve(import.meta.dirname, '../../package-lock.json')
+const file = path.resolve(import.meta.dirname, '../..', process.argv[2] ?? '.', 'package-lock.json')
 const lock = JSON.parse(readFileSync(file, 'utf8'))
 /** @type {Record<string, object>} */
 const added = {}
@@ -32,4 +32,4 @@ for (const [owner, { optionalDependencies = {} }] of Object.entries(lock.package
 const [root, ...rest] = Object.entries({ ...lock.packages, ...added }).sort(([a], [b]) => (a < b ? -1 : 1))
 lock.packages = Object.fromEntries(root ? [root, ...rest] : rest)
 if (Object.keys(added).length > 0) writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`)
-process.stdout.write(`${Object.keys(added).length} optional packages added to package-lock.json\n`)
+process.stdout.write(`${Object.keys(added).length} optional packages added to ${path.relative(process.cwd(), file)}\n`)

@@ -1,0 +1,124 @@
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { chromium } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { bundle, type Packed, pack } from './pack.ts'
+import { type Platform, startPlatform } from './platform-fixture.ts'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const own = /^@voipbin\/sdk/
+const source = readFileSync(path.join(import.meta.dirname, 'check.ts'), 'utf8')
+let packed: Packed
+let platform: Platform
+
+beforeAll(async () => {
+  ;[packed, platform] = await Promise.all([pack(), startPlatform()])
+  // Node 20 has no WebSocket of its own.
+  cpSync(path.join(root, 'node_modules/ws'), path.join(packed.app, 'node_modules/ws'), { recursive: true })
+  for (const [format, name] of [
+    ['esm', 'check.js'],
+    ['cjs', 'check.cjs'],
+  ] as const)
+    writeFileSync(path.join(packed.app, name), await bundle({ code: source, from: packed.app, format, external: own }))
+  writeFileSync(
+    path.join(packed.app, 'main.js'),
+    "import { check } from './check.js'\nconst WebSocket = globalThis.WebSocket ?? (await import('ws')).WebSocket\nconsole.log(JSON.stringify(await check({ url: process.env.URL, WebSocket })))\n",
+  )
+  writeFileSync(
+    path.join(packed.app, 'main.cjs'),
+    "const { check } = require('./check.cjs')\nconst WebSocket = globalThis.WebSocket ?? require('ws').WebSocket\ncheck({ url: process.env.URL, WebSocket }).then(seen => console.log(JSON.stringify(seen)))\n",
+  )
+}, 120_000)
+afterAll(() => {
+  platform.close()
+  packed.dispose()
+})
+
+/** What `check` sees on every runtime. */
+const wanted = {
+  create: 'created 3',
+  retries: [503],
+  rows: ['a', 'b', 'c'],
+  error: [true, 'NotFoundError', 'CALL_NOT_FOUND'],
+  response: [200, '{"id":"call-1"}'],
+  aborted: 'Error: given up',
+  webhook: ['e1', 'call_hungup', 'c1', true],
+  events: { handled: ['call.created', 'call.hungup'], looped: ['8 call.created', '9 call.hungup'] },
+}
+
+/** A program that an npm package brings, or a clear word about what is missing. */
+function program(name: string): string {
+  const found = ['sdk/runtimes/node_modules', 'node_modules'].map(folder => path.join(root, folder, name)).find(existsSync)
+  if (!found) throw new Error(`${name} is missing; \`npm test\` installs it, or \`npm ci --prefix sdk/runtimes\``)
+  return found
+}
+
+/** The machine's own Node, which is not ours: the oldest that is supported, on the machines of the project. */
+function machineNode(): string {
+  const folders = (process.env.PATH ?? '').split(path.delimiter).filter(folder => !folder.startsWith(root))
+  const found = folders.map(folder => path.join(folder, 'node')).find(existsSync)
+  if (!found) throw new Error('no node is on the PATH')
+  return found
+}
+
+const arch = process.arch === 'arm64' ? 'arm64' : 'x64'
+const runtimes: Record<string, () => string[]> = {
+  "the machine's Node": () => [machineNode()],
+  'Node 22': () => [program(`node22-${arch}/bin/node`)],
+  'Node 24': () => [program(`node-linux-${arch}/bin/node`)],
+  Deno: () => [program(`@deno/linux-${arch}-glibc/deno`), 'run', '--allow-all', '--no-remote', '--node-modules-dir=manual'],
+  Bun: () => [program(`@oven/bun-linux-${arch === 'x64' ? 'x64' : 'aarch64'}/bin/bun`), 'run'],
+}
+
+describe('the tarball runs on', () => {
+  for (const [name, command] of Object.entries(runtimes)) {
+    test.each(['main.js', 'main.cjs'])(`${name}, %s`, { timeout: 60_000 }, async file => {
+      const [executable = '', ...args] = command()
+      const quiet = { URL: platform.url, DENO_NO_UPDATE_CHECK: '1', DENO_DIR: path.join(packed.app, '.deno'), DO_NOT_TRACK: '1' }
+      expect(JSON.parse(await packed.run(executable, [...args, file], quiet))).toEqual(wanted)
+    })
+  }
+
+  test('Chromium', { timeout: 60_000 }, async () => {
+    const dist = path.join(packed.folder, 'dist')
+    const scripts = readdirSync(dist, { recursive: true })
+      .map(String)
+      .filter(name => name.endsWith('.js'))
+    for (const name of scripts)
+      platform.files.set(`/dist/${name}`, { type: 'text/javascript', text: readFileSync(path.join(dist, name), 'utf8') })
+    platform.files.set('/check.js', { type: 'text/javascript', text: readFileSync(path.join(packed.app, 'check.js'), 'utf8') })
+    const imports = {
+      '@voipbin/sdk': '/dist/index.js',
+      ...Object.fromEntries(['webhooks', 'realtime', 'flow'].map(name => [`@voipbin/sdk/${name}`, `/dist/${name}.js`])),
+    }
+    platform.files.set('/', { type: 'text/html', text: `<!doctype html><script type="importmap">${JSON.stringify({ imports })}</script>` })
+    const browser = await chromium.launch({
+      executablePath: process.env.VOIPBIN_CHROMIUM ?? 'VOIPBIN_CHROMIUM is not set',
+      args: ['--no-sandbox'],
+    })
+    try {
+      const page = await browser.newPage()
+      await page.goto(`${platform.url}/`)
+      const seen: unknown = await page.evaluate(`import('/check.js').then(({ check }) => check({ url: '${platform.url}' }))`)
+      expect(seen).toEqual(wanted)
+    } finally {
+      await browser.close()
+    }
+  })
+
+  test('workerd', { timeout: 60_000 }, async () => {
+    const code = `${source}\nexport default { test: async () => { const seen = await check({ url: '${platform.url}' })\nconsole.log('seen:' + JSON.stringify(seen)) } }`
+    writeFileSync(path.join(packed.app, 'worker.js'), await bundle({ code, from: packed.app }))
+    const config = `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (services = [
+  (name = "main", worker = (modules = [(name = "worker", esModule = embed "worker.js")], compatibilityDate = "2026-01-01", globalOutbound = "network")),
+  (name = "network", network = (allow = ["private", "local"])),
+]);`
+    writeFileSync(path.join(packed.app, 'worker.capnp'), config)
+    const output = await packed.run(program(`@cloudflare/workerd-linux-${arch === 'x64' ? '64' : 'arm64'}/bin/workerd`), [
+      'test',
+      'worker.capnp',
+    ])
+    expect(JSON.parse(/seen:(.*)/.exec(output)?.[1] ?? output)).toEqual(wanted)
+  })
+})
