@@ -180,7 +180,7 @@ export interface CallMethods {
   /** Breaks a media action off. */
   cancelCallAction: { input: CancelCallActionInput; output: CancelCallActionOutput; error: 'CALL_NOT_FOUND' }
   /** Calls one or more destinations. */
-  createCall: { input: CreateCallInput; output: CallCreated; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE' }
+  createCall: { input: CreateCallInput; output: CallCreated; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE' | 'WEBHOOK_URI_REFUSED' }
   /** Deletes the record of a call, after hanging it up when it is live. */
   deleteCall: { input: DeleteCallInput; output: Call; error: 'CALL_NOT_FOUND' }
   /** Deletes a recording and its file, after stopping it when it runs. */
@@ -264,7 +264,7 @@ export const callContract: CallContract = {
   name: 'call',
   methods: {
     cancelCallAction: { method: 'POST', route: '/v1/calls/{id}/actions/{action_run_id}/cancel', query: [], timeout_ms: 30000, input: cancelCallActionInput, errors: ['CALL_NOT_FOUND'] },
-    createCall: { method: 'POST', route: '/v1/calls', query: [], timeout_ms: 30000, input: createCallInput, errors: ['ACTION_ID_DUPLICATE', 'ACTION_TARGET_UNKNOWN', 'ADDRESS_TYPE_REFUSED', 'AGENT_NOT_FOUND', 'BALANCE_INSUFFICIENT', 'CUSTOMER_FROZEN', 'DESTINATION_INVALID', 'DESTINATION_NOT_ROUTABLE', 'EXTENSION_NOT_FOUND', 'FLOW_NOT_FOUND', 'SOURCE_NOT_OWNED', 'VARIABLES_TOO_LARGE'] },
+    createCall: { method: 'POST', route: '/v1/calls', query: [], timeout_ms: 30000, input: createCallInput, errors: ['ACTION_ID_DUPLICATE', 'ACTION_TARGET_UNKNOWN', 'ADDRESS_TYPE_REFUSED', 'AGENT_NOT_FOUND', 'BALANCE_INSUFFICIENT', 'CUSTOMER_FROZEN', 'DESTINATION_INVALID', 'DESTINATION_NOT_ROUTABLE', 'EXTENSION_NOT_FOUND', 'FLOW_NOT_FOUND', 'SOURCE_NOT_OWNED', 'VARIABLES_TOO_LARGE', 'WEBHOOK_URI_REFUSED'] },
     deleteCall: { method: 'DELETE', route: '/v1/calls/{id}', query: [], timeout_ms: 30000, input: deleteCallInput, errors: ['CALL_NOT_FOUND'] },
     deleteRecording: { method: 'DELETE', route: '/v1/recordings/{id}', query: [], timeout_ms: 30000, input: deleteRecordingInput, errors: ['RECORDING_NOT_FOUND'] },
     getCall: { method: 'GET', route: '/v1/calls/{id}', query: [], timeout_ms: 30000, input: getCallInput, errors: ['CALL_NOT_FOUND'] },

@@ -123,7 +123,7 @@ export interface FlowMethods {
   /** Sets variables of an activeflow. */
   setActiveflowVariables: { input: SetActiveflowVariablesInput; output: ActiveflowVariables; error: 'ACTIVEFLOW_ENDED' | 'ACTIVEFLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' | 'VARIABLE_RESERVED' }
   /** Starts a run on a call. */
-  startActiveflow: { input: StartActiveflowInput; output: Activeflow; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' }
+  startActiveflow: { input: StartActiveflowInput; output: Activeflow; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' | 'WEBHOOK_URI_REFUSED' }
   /** Ends a running activeflow. */
   stopActiveflow: { input: StopActiveflowInput; output: Activeflow; error: 'ACTIVEFLOW_NOT_FOUND' }
   /** Changes a flow. */
@@ -166,7 +166,7 @@ export const flowContract: FlowContract = {
     listActiveflows: { method: 'GET', route: '/v1/activeflows', query: ['page_size', 'page_token', 'flow_id', 'call_id', 'status', 'tm_create_from', 'tm_create_to'], timeout_ms: 30000, input: listActiveflowsInput, errors: ['CALL_NOT_FOUND', 'FLOW_NOT_FOUND'] },
     listFlows: { method: 'GET', route: '/v1/flows', query: ['page_size', 'page_token', 'name'], timeout_ms: 30000, input: listFlowsInput, errors: [] },
     setActiveflowVariables: { method: 'PUT', route: '/v1/activeflows/{id}/variables', query: [], timeout_ms: 30000, input: setActiveflowVariablesInput, errors: ['ACTIVEFLOW_ENDED', 'ACTIVEFLOW_NOT_FOUND', 'VARIABLES_TOO_LARGE', 'VARIABLE_RESERVED'] },
-    startActiveflow: { method: 'POST', route: '/v1/activeflows/start', query: [], timeout_ms: 30000, input: startActiveflowInput, errors: ['ACTION_ID_DUPLICATE', 'ACTION_TARGET_UNKNOWN', 'ADDRESS_TYPE_REFUSED', 'FLOW_NOT_FOUND', 'VARIABLES_TOO_LARGE'] },
+    startActiveflow: { method: 'POST', route: '/v1/activeflows/start', query: [], timeout_ms: 30000, input: startActiveflowInput, errors: ['ACTION_ID_DUPLICATE', 'ACTION_TARGET_UNKNOWN', 'ADDRESS_TYPE_REFUSED', 'FLOW_NOT_FOUND', 'VARIABLES_TOO_LARGE', 'WEBHOOK_URI_REFUSED'] },
     stopActiveflow: { method: 'POST', route: '/v1/activeflows/{id}/stop', query: [], timeout_ms: 30000, input: stopActiveflowInput, errors: ['ACTIVEFLOW_NOT_FOUND'] },
     updateFlow: { method: 'PUT', route: '/v1/flows/{id}', query: [], timeout_ms: 30000, input: updateFlowInput, errors: ['ACTION_ID_DUPLICATE', 'ACTION_TARGET_UNKNOWN', 'ADDRESS_TYPE_REFUSED', 'FLOW_NOT_FOUND'] },
   },

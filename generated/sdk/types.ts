@@ -651,7 +651,7 @@ export interface paths {
         put?: never;
         /**
          * Calls one or more destinations.
-         * @description Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up.
+         * @description Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up. With `webhook_uri` each call has a run in any case, one that does nothing when there are no actions, and everything about the two is sent there.
          */
         post: operations["createCall"];
         delete?: never;
@@ -7686,7 +7686,7 @@ export interface operations {
                     "application/json": components["schemas"]["CallCreated"];
                 };
             };
-            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is no number of this customer. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. */
+            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is no number of this customer. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];

@@ -2,14 +2,18 @@ import type { Action, ActionResult, Address, CallActionStarted } from '@voipbin/
 import { isAppError, isTransient } from '@voipbin/kernel'
 import { type OnChannel, onChannel, ringbackId } from './bridges.ts'
 import { addressOf, resolveDestinations, type Target } from './destinations.ts'
-import { dialSoon } from './dial.ts'
-import { change, run, tolerant } from './effects.ts'
+import { canPay, dialOthersSoon, dialPlaced } from './dial.ts'
+import { change, tolerant } from './effects.ts'
+import { release } from './funds.ts'
 import { insertGroup } from './groups.ts'
+import { nthId } from './ids.ts'
+import { costs } from './legs.ts'
 import { answered, type CallTx, type Ctx, finishAction, hangup, lockCall } from './lifecycle.ts'
 import { ringback, soundOf } from './media.ts'
 import { startRecording, stopRecording } from './recordings.ts'
 import { isLive } from './rules.ts'
 import { type ActionRow, actions, type CallRow, calls, groupcalls } from './schema.ts'
+import { together } from './together.ts'
 
 /** Starts an action. A result ends it at once; without one an event of Asterisk or a timer will. */
 type Start<T extends Action['type']> = (
@@ -139,30 +143,36 @@ async function connect(ctx: Ctx, call: OnChannel, action: { id: string; option: 
   const source = option.source ? addressOf(option.source) : call.source
   const targets = await targetsOf(ctx, call, { option, source })
   const [only] = targets.length === 1 ? targets : []
-  const effects = await ctx.tx(async tx => {
-    const master = await lockCall(tx, call.id)
-    if (!master || !isLive(master.status)) return null
-    // Asked for a second time: they ring already.
-    const [known] = await groupcalls.system.find(tx, { action_run_id: id }, { limit: 1 })
-    if (known) return []
-    const ringing = await insertGroup(tx, {
-      legs: targets.flatMap(target => target.legs),
-      ring_method: only?.ring_method ?? 'ring_all',
-      source,
-      destination: only?.destination ?? null,
-      owner: { owner_type: call.owner_type, owner_id: call.owner_id },
-      dial_timeout: option.dial_timeout ?? 60,
-      max_duration: call.max_duration,
-      master,
-      action_run_id: id,
-      relay_reason: option.relay_reason ?? false,
-    })
-    const [first, ...others] = ringing.effects
-    for (const effect of others) if (effect.type === 'dial') await dialSoon(tx, effect)
-    return first ? [first] : []
-  })
-  if (!effects) return { outcome: 'canceled' }
-  await run(ctx, effects)
+  const legs = targets.flatMap(target => target.legs).map((leg, n) => ({ ...leg, id: nthId(id, n + 1) }))
+  const [first] = legs
+  const [begun, isPaid] = await together([
+    ctx.tx(async tx => {
+      const master = await lockCall(tx, call.id)
+      if (!master || !isLive(master.status)) return null
+      // Asked for a second time: they ring already.
+      const [known] = await groupcalls.system.find(tx, { action_run_id: id }, { limit: 1 })
+      if (known) return { leg: null }
+      const ringing = await insertGroup(tx, {
+        legs,
+        ring_method: only?.ring_method ?? 'ring_all',
+        source,
+        destination: only?.destination ?? null,
+        owner: { owner_type: call.owner_type, owner_id: call.owner_id },
+        dial_timeout: option.dial_timeout ?? 60,
+        max_duration: call.max_duration,
+        master,
+        action_run_id: id,
+        relay_reason: option.relay_reason ?? false,
+      })
+      return { leg: await dialOthersSoon(tx, ringing.legs) }
+    }),
+    first && costs(first) ? canPay(ctx, { id: first.id, direction: 'outgoing', source, destination: first.destination }) : true,
+  ])
+  if (!begun) {
+    if (first && costs(first)) await release(ctx, first.id)
+    return { outcome: 'canceled' }
+  }
+  if (begun.leg) await dialPlaced(ctx, begun.leg, isPaid)
   await soundRinging(ctx, call, id)
   return undefined
 }
@@ -183,10 +193,10 @@ async function targetsOf(
   }
 }
 
-/** The caller hears that it rings: by SIP before the answer, as a tone after it. */
+/** A caller that has been answered hears a tone; to any other its phone said so when the call came in. */
 async function soundRinging(ctx: Ctx, call: OnChannel, action_run_id: string): Promise<void> {
   const { asterisk_id, channel_id } = call
-  if (call.status !== 'active') return tolerant(ctx, ctx.call('ringChannel', { asterisk_id, channel_id }))
+  if (call.status !== 'active') return
   const [group] = await findGroup(ctx, action_run_id)
   if (group?.status === 'dialing')
     await tolerant(ctx, ctx.call('playChannel', { asterisk_id, channel_id, playback_id: ringbackId(group.id), media: [ringback] }))

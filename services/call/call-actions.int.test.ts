@@ -14,6 +14,7 @@ import {
   due,
   mine,
   missing,
+  reach,
   read,
   story,
   talk,
@@ -180,6 +181,36 @@ describe('actions of a flow', () => {
     expect((await read(second)).activeflow_id).not.toBe(made.activeflow_id)
     await until(async () => (await app.call('getActiveflow', { id: made.activeflow_id ?? '' }, mine)).status === 'ended')
   })
+
+  test('a place for its events needs no flow: the run of the call does nothing and ends with it', async () => {
+    const { id, activeflow_id } = await create([{ type: 'sip', target: 'sip:bob@example.com' }], {
+      webhook_uri: 'https://example.com/calls',
+    })
+    const run = () => app.call('getActiveflow', { id: activeflow_id ?? '' }, mine)
+    expect(await run()).toMatchObject({ status: 'running', flow_id: null, call_id: id, webhook_uri: 'https://example.com/calls' })
+    const channel_id = await channelOf(id)
+    await asterisk.answer(channel_id)
+    await reach(id, 'active')
+    const { recording_id } = await app.call('startCallRecording', { id }, mine)
+    expect(await app.call('getRecording', { id: recording_id ?? '' }, mine)).toMatchObject({ activeflow_id })
+    expect(await run()).toMatchObject({ status: 'running', executed_actions: [] })
+    await asterisk.end(channel_id)
+    expect((await story(id)).filter(event => event !== 'updated active')).toEqual(['created', 'ringing', 'answered', 'hungup'])
+    await until(async () => (await run()).status === 'ended')
+    expect(await run()).toMatchObject({ end_reason: 'hung_up', executed_actions: [] })
+  })
+
+  test.each(['http://169.254.169.254/latest', 'http://localhost/', 'https://user:secret@example.com/'])(
+    'events of a call are not sent to %s',
+    async webhook_uri => {
+      for (const fields of [{ webhook_uri }, { webhook_uri, actions: [talk()] }])
+        await expect(create([{ type: 'sip', target: 'sip:bob@example.com' }], fields)).rejects.toMatchObject({
+          reason: 'WEBHOOK_URI_REFUSED',
+          details: [{ field: '/webhook_uri' }],
+        })
+      expect((await app.call('listCalls', { page_size: 10 }, mine)).result).toEqual([])
+    },
+  )
 
   test('a bad flow is refused before anybody rings', async () => {
     await carriers('+30', 1)

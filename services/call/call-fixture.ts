@@ -90,7 +90,7 @@ export async function stopCall(): Promise<void> {
 
 beforeAll(async () => {
   const services = [number, route, billing, flow]
-  app = await testApp({ services, elsewhere: [call], standIns: neighbours, env: { HTTP_ALLOW_PRIVATE: 'true' } })
+  app = await testApp({ services, elsewhere: [call], standIns: neighbours })
   const { amqp_url, prefix } = app.address
   buses = [await openBus({ url: amqp_url, log, prefix }), await openBus({ url: amqp_url, log, prefix })]
   database = openDb({ url: app.address.mysql_url, pool_max: 20 })

@@ -30,7 +30,7 @@ describe('recordings', () => {
     const recording_id = call.recording_id ?? ''
     expect(call.recording_ids).toEqual([recording_id])
     const [asked] = asterisk.of('recordChannel', channel_id)
-    expect(asked).toMatchObject({ format: 'wav', max_duration: 60, terminate_on: '#', beep: true })
+    expect(asked).toMatchObject({ format: 'wav', max_duration: 60, beep: true })
     await expect(app.call('startCallRecording', { id }, mine)).rejects.toMatchObject({ reason: 'CALL_RECORDING_ACTIVE' })
     await expect(app.call('getRecordingFile', { id: recording_id, expire: 60 }, mine)).rejects.toMatchObject({
       reason: 'RECORDING_FILE_UNAVAILABLE',
@@ -66,6 +66,29 @@ describe('recordings', () => {
     await until(() => told(recording_id).at(-1) === 'recording.deleted')
     expect(told(recording_id)).toEqual(['recording.started', 'recording.finished', 'recording.deleted'])
     expect(stored).toHaveLength(1)
+  })
+
+  test.each([
+    { end_of_key: '#' as const, passes: '1*', ends: '#' },
+    { end_of_key: '*' as const, passes: '#', ends: '*' },
+    { end_of_key: 'any' as const, passes: '', ends: '5' },
+  ])('end with the key $end_of_key', async ({ end_of_key, passes, ends }) => {
+    const { id, channel_id } = await talking()
+    const { recording_id } = await app.call('startCallRecording', { id, end_of_key }, mine)
+    const digits = async () => (await app.query<{ digits: string }>('SELECT digits FROM call_calls WHERE id = ?', [id]))[0]?.digits
+    for (const digit of passes) await asterisk.press(channel_id, digit)
+    await until(async () => (await digits()) === passes)
+    expect(asterisk.of('stopRecording')).toEqual([])
+    expect(await read(id)).toMatchObject({ recording_id })
+    await asterisk.press(channel_id, ends)
+    await until(async () => (await read(id)).recording_id === null)
+    expect(asterisk.of('stopRecording')).toMatchObject([{ name: asterisk.of('recordChannel')[0]?.name }])
+    // Digits are for the flow all the same.
+    expect(await digits()).toBe(`${passes}${ends}`)
+    await app.call('startCallRecording', { id, end_of_key: 'none' }, mine)
+    await asterisk.press(channel_id, '#')
+    await until(async () => (await digits()) === `${passes}${ends}#`)
+    expect(asterisk.of('stopRecording')).toHaveLength(1)
   })
 
   test('one whose end was never reported is fetched after the call', async () => {

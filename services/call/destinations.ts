@@ -84,7 +84,7 @@ export const mayCost = (input: AddressInput): boolean => ['tel', 'agent'].includ
  * the customer when a carrier is to show it.
  */
 export async function resolveDestinations(ctx: Ctx, inputs: readonly AddressInput[], field: string, source?: Address): Promise<Target[]> {
-  const asked = source?.type === 'tel' && inputs.some(mayCost) ? ownerOfNumber(ctx, source.target) : Promise.resolve(undefined)
+  const asked = source?.type === 'tel' && inputs.some(mayCost) ? ownerOfNumber(ctx, source.target) : undefined
   const targets = inputs.map(async (input, index) => {
     const destination = addressOf(input)
     return resolvers[destination.type](ctx, destination, `${field}/${index}/target`)

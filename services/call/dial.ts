@@ -2,16 +2,15 @@ import { isAppError, isTransient } from '@voipbin/kernel'
 import { eq } from 'drizzle-orm'
 import { change, tolerant } from './effects.ts'
 import { authorize, release } from './funds.ts'
-import { after, type CallTx, type Ctx, channelId, complete, type End, lockCall } from './lifecycle.ts'
+import { costs } from './legs.ts'
+import { armDialTimer, type CallTx, type Ctx, channelId, complete, type End, lockCall } from './lifecycle.ts'
 import { q850Of } from './media.ts'
 import { isWaiting } from './rules.ts'
 import { asteriskTable, type CallRow, calls } from './schema.ts'
 import { together } from './together.ts'
 
-/** Seconds the platform waits beyond the dial timeout for Asterisk to give up by itself. */
-const dialGrace_s = 3
 /** Seconds that must be paid for before anybody is dialled. */
-export const firstMinute_s = 60
+const firstMinute_s = 60
 
 export interface Dial {
   call_id: string
@@ -22,6 +21,13 @@ export interface Dial {
 /** Has a call dialled once this transaction has committed, while whoever asked for it is answered. */
 export const dialSoon = (tx: CallTx, { call_id, reserves }: Dial): Promise<void> =>
   tx.setTimer('dial_now', { key: `dial_now:${call_id}`, at: tx.now(), payload: { call_id, reserves } })
+
+/** Of legs that ring together the first is dialled by who made them, the others beside it. Gives the first. */
+export async function dialOthersSoon(tx: CallTx, rows: readonly CallRow[]): Promise<CallRow | null> {
+  const [first = null, ...others] = rows
+  for (const row of others) await dialSoon(tx, { call_id: row.id, reserves: costs(row) })
+  return first
+}
 
 /** As `dial`, for when nobody waits for the outcome: a call that cannot be dialled for a reason nobody has thought of is over. */
 export async function dialNow(ctx: Ctx, order: Dial): Promise<void> {
@@ -36,13 +42,23 @@ export async function dialNow(ctx: Ctx, order: Dial): Promise<void> {
 
 /** Sends the INVITE of a call's current attempt. Repeating it is harmless: the channel's id derives from the call's. */
 export async function dial(ctx: Ctx, { call_id, reserves }: Dial): Promise<void> {
-  const [isPaid, first] = await together([reserves ? hasCredit(ctx, call_id) : Promise.resolve(true), place(ctx, call_id, [])])
+  const [isPaid, placed] = await together([reserves ? hasCredit(ctx, call_id) : true, place(ctx, call_id, [])])
   if (!isPaid) return giveUp(ctx, call_id, 'call_rejected')
+  // It may have ended, and its credit have been given back, before any was reserved.
+  if (placed === 'over' && reserves) return release(ctx, call_id)
+  await dialFrom(ctx, call_id, placed)
+}
+
+/** As `dial`, for a leg whose row says already where it goes, once it is known whether it can be paid for. */
+export const dialPlaced = (ctx: Ctx, row: CallRow, isPaid: boolean): Promise<void> => {
+  if (!isPaid) return giveUp(ctx, row.id, 'call_rejected')
+  return dialFrom(ctx, row.id, isPlaced(row) ? row : 'nowhere')
+}
+
+async function dialFrom(ctx: Ctx, call_id: string, first: Place): Promise<void> {
   const tried: string[] = []
   for (let placed = first; placed !== 'nowhere'; placed = await place(ctx, call_id, tried)) {
-    if (placed === 'answered') return
-    // It may have ended, and its credit have been given back, before any was reserved.
-    if (placed === 'over') return reserves ? release(ctx, call_id) : undefined
+    if (placed === 'answered' || placed === 'over') return
     if (await settle(ctx, placed, await invite(ctx, placed))) return
     tried.push(placed.asterisk_id)
   }
@@ -52,16 +68,22 @@ export async function dial(ctx: Ctx, { call_id, reserves }: Dial): Promise<void>
 
 async function hasCredit(ctx: Ctx, call_id: string): Promise<boolean> {
   const row = await calls.system.get({ db: ctx.db }, call_id)
-  return row !== null && (await authorize(ctx, row, firstMinute_s)) > 0
+  return row !== null && canPay(ctx, row)
 }
+
+/** Reserves the first minute of a call. */
+export const canPay = async (ctx: Ctx, call: Parameters<typeof authorize>[1]): Promise<boolean> =>
+  (await authorize(ctx, call, firstMinute_s)) > 0
 
 const giveUp = (ctx: Ctx, call_id: string, cause: End['cause']): Promise<void> =>
   change(ctx, call_id, (tx, row) => complete(tx, row, { cause, sip_code: null, by: row.hangup_by ?? 'local' }))
 
 type Placed = CallRow & { asterisk_id: string; channel_id: string }
+type Place = Placed | 'answered' | 'over' | 'nowhere'
+const isPlaced = (row: CallRow): row is Placed => row.asterisk_id !== null && row.channel_id !== null
 
 /** Remembers where a call is before it is there: its events may come before the answer. */
-const place = (ctx: Ctx, call_id: string, tried: readonly string[]): Promise<Placed | 'answered' | 'over' | 'nowhere'> =>
+const place = (ctx: Ctx, call_id: string, tried: readonly string[]): Promise<Place> =>
   ctx.tx(async tx => {
     const row = await lockCall(tx, call_id)
     if (!row || !isWaiting(row.status)) return row?.tm_answer ? 'answered' : 'over'
@@ -73,10 +95,6 @@ const place = (ctx: Ctx, call_id: string, tried: readonly string[]): Promise<Pla
     const isThere = row.asterisk_id === asterisk_id && !isFirst
     return { ...(isThere ? row : await calls.system.update(tx, row, where)), ...where }
   })
-
-/** Sets the timer that ends a call nobody answers. */
-const armDialTimer = (tx: CallTx, row: CallRow): Promise<void> =>
-  tx.setTimer('dial', { key: `dial:${row.id}`, at: after(tx.now(), row.dial_timeout + dialGrace_s), payload: { call_id: row.id } })
 
 /** Any that has not been tried, those last found away only when no other is left. A leg that will share a bridge has no choice. */
 async function chooseAsterisk(tx: CallTx, { asterisk_id, master_call_id }: CallRow, tried: readonly string[]): Promise<string | undefined> {

@@ -3,6 +3,7 @@ import { bridgeLeg, clearBridge } from './bridges.ts'
 import { type Dial, dial } from './dial.ts'
 import { type CallTx, type Ctx, complete, hangup, lockCall } from './lifecycle.ts'
 import { q850Of } from './media.ts'
+import { stopRecording } from './recordings.ts'
 import type { HangupCause } from './rules.ts'
 import { beginRun, type RunPlan } from './runs.ts'
 import { type CallRow, calls } from './schema.ts'
@@ -18,6 +19,7 @@ export type Effect =
   | { type: 'hangup'; call_id: string; cause: HangupCause }
   | { type: 'end'; call_id: string; cause: HangupCause }
   | { type: 'bridge'; groupcall_id: string; call_id: string }
+  | { type: 'stop_recording'; call_id: string; recording_id: string }
   | { type: 'clear_bridge'; groupcall_id: string; call_id: string }
 
 const carryOut: { [T in Effect['type']]: (ctx: Ctx, effect: Extract<Effect, { type: T }>) => Promise<void> } = {
@@ -34,6 +36,9 @@ const carryOut: { [T in Effect['type']]: (ctx: Ctx, effect: Extract<Effect, { ty
       await tolerant(ctx, ctx.call('hangupChannel', { asterisk_id: row.asterisk_id, channel_id: row.channel_id, cause: q850Of[cause] }))
   },
   end: (ctx, { call_id, cause }) => change(ctx, call_id, async (tx, row) => (await hangup(tx, row, cause)).effects),
+  stop_recording: async (ctx, { call_id, recording_id }) => {
+    await stopRecording(ctx, { id: call_id, recording_id })
+  },
   bridge: (ctx, { groupcall_id, call_id }) => bridgeLeg(ctx, groupcall_id, call_id),
   clear_bridge: (ctx, { groupcall_id, call_id }) => clearBridge(ctx, groupcall_id, call_id),
 }

@@ -3,8 +3,8 @@ import { shardOf, stamp } from '@voipbin/kernel'
 import { collect, endAction } from './actions.ts'
 import { change } from './effects.ts'
 import { incoming } from './inbound.ts'
-import { answered, type CallTx, type Ctx, channelEnded, hangup, ringing } from './lifecycle.ts'
-import { recordingOver } from './recordings.ts'
+import { answered, type CallTx, type Ctx, callOfChannel, channelEnded, hangup, ringing } from './lifecycle.ts'
+import { endedByKey, recordingOver } from './recordings.ts'
 import { isLive } from './rules.ts'
 import { actions, asteriskTable, type CallRow, calls, recordings } from './schema.ts'
 
@@ -13,7 +13,9 @@ const maxDigits = 64
 
 /** Finds the call of a channel and changes it as its customer. Channels that are no call's (any more) are left alone. */
 async function onCall(ctx: Ctx, channel_id: string, work: Parameters<typeof change>[2]): Promise<void> {
-  const [row] = await calls.system.find(ctx, { channel_id }, { limit: 1 })
+  // Where the channel's id follows from the call's: by that, because the call may have gone on to another channel when this event comes again.
+  const call_id = callOfChannel(channel_id)
+  const [row] = await calls.system.find(ctx, call_id ? { id: call_id } : { channel_id }, { limit: 1 })
   if (row)
     await change(ctx.as(row.customer_id), row.id, (tx, live) => (live.channel_id === channel_id ? work(tx, live) : Promise.resolve([])))
 }
@@ -43,7 +45,8 @@ export const consumers: CallConsumers = {
       const pressed = await calls.system.update(tx, row, { digits: (row.digits + data.digit).slice(-maxDigits) })
       const [action] = await actions.system.find(tx, { call_id: row.id, status: 'running' }, { limit: 1 })
       if (action) await collect(tx, pressed, action)
-      return []
+      const recording_id = await endedByKey(tx, row, data.digit)
+      return recording_id ? [{ type: 'stop_recording', call_id: row.id, recording_id }] : []
     })
   },
   'asterisk.channel_hold': (ctx, { data }) => onCall(ctx, data.channel_id, (tx, row) => setHold(tx, row, true)),

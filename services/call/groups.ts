@@ -19,6 +19,8 @@ export interface GroupOptions {
   relay_reason?: boolean
   flow_id?: string | null
   plan?: RunPlan | null
+  /** The caller's row names the legs already. */
+  is_chained?: boolean
 }
 
 /** Rings several legs of which the first that answers stays. `linear` rings one after another. */
@@ -44,7 +46,7 @@ export async function insertGroup(tx: CallTx, options: GroupOptions): Promise<{ 
     plan: options.plan ?? null,
   })
   await tx.emit('groupcall.created', group)
-  if (master) await chain(tx, master.id, rows)
+  if (master && !options.is_chained) await chain(tx, master.id, rows)
   return { group, legs: rows, effects: rows.map(row => ({ type: 'dial', call_id: row.id, reserves: costs(row) })) }
 }
 
@@ -123,7 +125,10 @@ async function dialNext(
   return [...begin, { type: 'dial', call_id: row.id, reserves: costs(row) }]
 }
 
-/** The flow's `connect` is through; the caller stays for the next action unless it is to share the destination's fate. */
+/**
+ * The caller and its destination are apart. In a flow's `connect` the caller stays for the next action, unless it is to share the destination's fate; a phone
+ * that called a phone has nothing else to do.
+ */
 async function connectEnded(tx: CallTx, end: { group: GroupcallRow; leg: CallRow; master: CallRow | undefined }): Promise<Effect[]> {
   const { group, leg, master } = end
   const isAnswered = group.answer_call_id !== null
@@ -131,7 +136,8 @@ async function connectEnded(tx: CallTx, end: { group: GroupcallRow; leg: CallRow
   const effects: Effect[] = isAnswered ? [{ type: 'clear_bridge', groupcall_id: group.id, call_id: leg.id }] : []
   // Before the flow hears of it: its next action may hang up with another cause.
   if (master && !isAnswered && group.relay_reason) effects.push(...(await hangup(tx, master, hangup_cause)).effects)
-  if (master?.bridge_id === group.id) await calls.system.update(tx, master, { bridge_id: null })
+  const left = master?.bridge_id === group.id ? await calls.system.update(tx, master, { bridge_id: null }) : master
+  if (left && isAnswered && !group.action_run_id) effects.push(...(await hangup(tx, left, 'normal_clearing')).effects)
   const action = group.action_run_id ? await actions.system.get({ db: tx.db }, group.action_run_id) : null
   if (!action) return effects
   const outcome = isAnswered

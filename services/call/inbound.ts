@@ -1,32 +1,37 @@
 import type { CallConsumed } from '@voipbin/generated/rpc/call'
-import type { Action, Address } from '@voipbin/generated/schemas'
-import { isAppError } from '@voipbin/kernel'
-import { addressOf } from './destinations.ts'
+import type { Address } from '@voipbin/generated/schemas'
+import { isAppError, isTransient, stamp } from '@voipbin/kernel'
+import { addressOf, resolveDestinations, type Target } from './destinations.ts'
+import { canPay, dialOthersSoon, dialPlaced } from './dial.ts'
 import { change, tolerant } from './effects.ts'
-import { authorize } from './funds.ts'
-import { type Ctx, hangup, ringing } from './lifecycle.ts'
+import { insertGroup } from './groups.ts'
+import { idOfChannel, nthId } from './ids.ts'
+import { costs } from './legs.ts'
+import { type CallTx, type Ctx, hangup } from './lifecycle.ts'
 import { q850Of } from './media.ts'
 import type { HangupCause } from './rules.ts'
 import { beginRun } from './runs.ts'
-import { calls } from './schema.ts'
+import { type CallRow, calls } from './schema.ts'
+import { together } from './together.ts'
 
 type Entered = CallConsumed['asterisk.channel_entered']
 
-/** Who an incoming call belongs to and what happens on it. */
+/** Who an incoming call belongs to and what happens on it: a flow, or another phone rings. */
 interface Admission {
   customer_id: string
-  flow_id: string | null
-  actions: Action[] | null
   source: Address
   destination: Address
   provider_id: string | null
+  flow_id: string | null
+  /** What rings for a phone; null when there is no such destination. */
+  connect?: { shown: Address; target: Target | null }
 }
 type Refusal = { refused: HangupCause }
 
 const dialTimeout_s = 60
 const maxDuration_s = 14_400
 
-/** A call came in: finds its owner, makes its row, lets it ring and starts its flow. */
+/** A call came in: finds its owner, makes its row, lets it ring, and starts its flow or rings whom it calls. */
 export async function incoming(ctx: Ctx, entered: Entered): Promise<void> {
   const { asterisk_id, channel_id } = entered
   const admission = entered.source === 'carrier' ? await fromCarrier(ctx, entered) : await fromExtension(ctx, entered)
@@ -35,40 +40,88 @@ export async function incoming(ctx: Ctx, entered: Entered): Promise<void> {
     return tolerant(ctx, ctx.call('hangupChannel', { asterisk_id, channel_id, cause: q850Of[admission.refused] }))
   }
   const mine = ctx.as(admission.customer_id)
-  const { flow_id, source, destination, provider_id } = admission
-  const call_id = await mine.tx(async tx => {
-    const [known] = await calls.system.find(tx, { channel_id }, { limit: 1 })
-    if (known) return known.id
-    const made = await calls.insert(tx, {
-      owner_type: 'customer',
-      owner_id: admission.customer_id,
-      type: 'flow',
-      direction: 'incoming',
-      status: 'initiating',
-      flow_id,
-      chained_call_ids: [],
-      source,
-      destination,
-      source_target: source.target,
-      destination_target: destination.target,
-      recording_ids: [],
-      dial_timeout: dialTimeout_s,
-      max_duration: maxDuration_s,
-      asterisk_id,
-      channel_id,
-      provider_id,
-      sip_call_id: entered.channel.sip_call_id || null,
-      dialroutes: [],
-    })
-    await tx.emit('call.created', made)
-    await ringing(tx, made)
-    return made.id
+  const id = idOfChannel(entered, new Date(entered.channel.created))
+  const ring = () => tolerant(mine, mine.call('ringChannel', { asterisk_id, channel_id }))
+  await (admission.connect ? connect(mine, { id, entered, admission, ring }) : runFlow(mine, { id, entered, admission, ring }))
+}
+
+interface Arrival {
+  id: string
+  entered: Entered
+  admission: Admission
+  ring: () => Promise<void>
+}
+
+async function runFlow(ctx: Ctx, { id, entered, admission, ring }: Arrival): Promise<void> {
+  const { source, destination, flow_id, provider_id } = admission
+  const call = { id, direction: 'incoming' as const, source, destination }
+  const [, isPaid] = await together([ctx.tx(tx => insertIncoming(tx, { id, entered, admission })), provider_id ? canPay(ctx, call) : true])
+  if (!isPaid) return end(ctx, id, 'call_rejected')
+  const plan = { flow_id, actions: null, variables: {}, webhook_uri: null, webhook_method: 'POST' as const }
+  await together([ring(), beginRun(ctx, call, plan)])
+}
+
+/** The phone hears that it rings while the other one's INVITE is on the way. */
+async function connect(ctx: Ctx, { id, entered, admission, ring }: Arrival): Promise<void> {
+  const { connect: to } = admission
+  if (!to?.target) {
+    await ctx.tx(tx => insertIncoming(tx, { id, entered, admission }))
+    return end(ctx, id, 'unallocated_number')
+  }
+  const { shown, target } = to
+  const legs = target.legs.map((leg, n) => ({ ...leg, id: nthId(id, n + 1) }))
+  const rings = target.ring_method === 'linear' ? legs.slice(0, 1) : legs
+  const [first] = rings
+  const [leg, isPaid] = await together([
+    ctx.tx(async tx => {
+      const master = await insertIncoming(tx, { id, entered, admission, chained_call_ids: rings.map(one => one.id) })
+      if (!master) return null
+      const { owner_type, owner_id, dial_timeout, max_duration } = master
+      const group = { legs, ring_method: target.ring_method, source: shown, destination: target.destination, dial_timeout, max_duration }
+      const made = await insertGroup(tx, { ...group, owner: { owner_type, owner_id }, master, relay_reason: true, is_chained: true })
+      return dialOthersSoon(tx, made.legs)
+    }),
+    first && costs(first) ? canPay(ctx, { id: first.id, direction: 'outgoing', source: shown, destination: first.destination }) : true,
+    ring(),
+  ])
+  if (leg) await dialPlaced(ctx, leg, isPaid)
+}
+
+/** The row of a call that rings; null when there is one. */
+async function insertIncoming(
+  tx: CallTx,
+  { id, entered, admission, chained_call_ids = [] }: Omit<Arrival, 'ring'> & { chained_call_ids?: string[] },
+): Promise<CallRow | null> {
+  const { flow_id, source, destination, provider_id, customer_id } = admission
+  const { asterisk_id, channel_id } = entered
+  const [known] = await calls.system.find(tx, { channel_id }, { limit: 1 })
+  if (known) return null
+  const made = await calls.insert(tx, {
+    id,
+    owner_type: 'customer',
+    owner_id: customer_id,
+    type: 'flow',
+    direction: 'incoming',
+    status: 'ringing',
+    flow_id,
+    chained_call_ids,
+    source,
+    destination,
+    source_target: source.target,
+    destination_target: destination.target,
+    recording_ids: [],
+    dial_timeout: dialTimeout_s,
+    max_duration: maxDuration_s,
+    asterisk_id,
+    channel_id,
+    provider_id,
+    sip_call_id: entered.channel.sip_call_id || null,
+    dialroutes: [],
+    tm_ringing: stamp(tx.now()),
   })
-  if (provider_id && (await authorize(mine, { id: call_id, direction: 'incoming', source, destination }, 60)) === 0)
-    return end(mine, call_id, 'call_rejected')
-  await tolerant(mine, mine.call('ringChannel', { asterisk_id, channel_id }))
-  const plan = { flow_id, actions: admission.actions, variables: {}, webhook_uri: null, webhook_method: 'POST' as const }
-  await beginRun(mine, { id: call_id, direction: 'incoming', source, destination }, plan)
+  await tx.emit('call.created', { ...made, status: 'initiating', tm_ringing: null })
+  await tx.emit('call.ringing', made)
+  return made
 }
 
 const end = (ctx: Ctx, call_id: string, cause: HangupCause): Promise<void> =>
@@ -86,7 +139,6 @@ async function fromCarrier(ctx: Ctx, entered: Entered): Promise<Admission | Refu
   return {
     customer_id: number.customer_id,
     flow_id: number.call_flow_id,
-    actions: null,
     source,
     destination,
     provider_id: entered.provider_id || null,
@@ -99,24 +151,22 @@ async function fromExtension(ctx: Ctx, entered: Entered): Promise<Admission | Re
   if (!entered.customer_id || !target) return { refused: 'unallocated_number' }
   const destination = addressOf({ target: e164(target) ?? target })
   const source = addressOf({ type: 'extension', target: entered.extension, target_name: entered.channel.caller.name })
+  const mine = ctx.as(entered.customer_id)
   // What a phone shows towards the telephone network is the customer's number, not its extension.
-  const shown = destination.type === 'tel' ? await firstNumber(ctx.as(entered.customer_id)) : source
+  const [shown, found] = await together([destination.type === 'tel' ? firstNumber(mine) : source, targetOf(mine, destination)])
   if (!shown) return { refused: 'call_rejected' }
-  const option = {
-    source: inputOf(shown),
-    destinations: [inputOf(destination)],
-    dial_timeout: dialTimeout_s,
-    early_media: false,
-    relay_reason: true,
-  }
-  const actions: Action[] = [
-    { type: 'connect', option },
-    { type: 'hangup', option: { reason: 'normal_clearing' } },
-  ]
-  return { customer_id: entered.customer_id, flow_id: null, actions, source, destination, provider_id: null }
+  return { customer_id: entered.customer_id, flow_id: null, source, destination, provider_id: null, connect: { shown, target: found } }
 }
 
-const inputOf = ({ type, target, target_name }: Address) => ({ type, target, target_name })
+async function targetOf(ctx: Ctx, destination: Address): Promise<Target | null> {
+  try {
+    return (await resolveDestinations(ctx, [destination], '/destination'))[0] ?? null
+  } catch (error) {
+    if (!isAppError(error) || isTransient(error)) throw error
+    ctx.log.info('destination not found', { reason: error.reason })
+    return null
+  }
+}
 
 async function firstNumber(ctx: Ctx): Promise<Address | undefined> {
   const { result } = await ctx.call('listNumbers', { page_size: 100 })

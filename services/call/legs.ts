@@ -1,5 +1,5 @@
 import type { Address, Call } from '@voipbin/generated/schemas'
-import type { CallTx } from './lifecycle.ts'
+import { armDialTimer, type CallTx, channelId } from './lifecycle.ts'
 import { type CallRow, calls, type Leg } from './schema.ts'
 
 /** Only carriers want to be paid. */
@@ -13,7 +13,7 @@ export interface LegOptions {
   flow_id?: string | null
   groupcall_id?: string | null
   master_call_id?: string | null
-  /** Legs that will share a bridge must be on one Asterisk. */
+  /** Legs that will share a bridge must be on one Asterisk: they are placed at once. */
   asterisk_id?: string | null
 }
 
@@ -40,10 +40,12 @@ export async function insertLeg(tx: CallTx, leg: Leg, options: LegOptions): Prom
     dial_timeout: options.dial_timeout,
     max_duration: options.max_duration,
     asterisk_id,
+    channel_id: asterisk_id && channelId(id, 0),
     dialroutes: leg.dialroutes,
     provider_id: leg.dialroutes[0]?.provider_id ?? null,
     dial_uri: leg.dial_uri,
   })
   await tx.emit('call.created', row)
+  if (asterisk_id) await armDialTimer(tx, row)
   return row
 }

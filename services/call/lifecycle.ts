@@ -13,6 +13,9 @@ export type CallTx = Tx<CallEvents>
 /** Seconds after which an asked-for hangup that nobody confirmed is taken as done. */
 const hangupGrace_s = 10
 
+/** Seconds the platform waits beyond the dial timeout for Asterisk to give up by itself. */
+const dialGrace_s = 3
+
 /** Seconds after a call within which its recordings are reported. */
 const recordingGrace_s = 60
 
@@ -98,8 +101,16 @@ async function failOver(tx: CallTx, row: CallRow): Promise<Effect[]> {
   return [{ type: 'dial', call_id: row.id, reserves: false }]
 }
 
+/** Sets the timer that ends a call nobody answers. */
+export const armDialTimer = (tx: CallTx, row: CallRow): Promise<void> =>
+  tx.setTimer('dial', { key: `dial:${row.id}`, at: after(tx.now(), row.dial_timeout + dialGrace_s), payload: { call_id: row.id } })
+
 /** Derives from the call, so that a repeated originate meets the channel that is there already. */
 export const channelId = (call_id: string, attempt: number): string => `${call_id}.${attempt}`
+
+/** The other way round; `undefined` for a channel that Asterisk named. */
+export const callOfChannel = (channel_id: string): string | undefined =>
+  /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.\d+$/.exec(channel_id)?.[1]
 
 export interface End {
   cause: HangupCause

@@ -2,7 +2,7 @@ import type { CallRecordingStart } from '@voipbin/generated/schemas'
 import { isAppError, stamp } from '@voipbin/kernel'
 import type { OnChannel } from './bridges.ts'
 import { change, tolerant } from './effects.ts'
-import { type Ctx, lockCall } from './lifecycle.ts'
+import { type CallTx, type Ctx, lockCall } from './lifecycle.ts'
 import { durationOf, isLive } from './rules.ts'
 import { type CallRow, calls, type RecordingRow, recordings } from './schema.ts'
 
@@ -42,7 +42,7 @@ export async function startRecording(ctx: Ctx, call: OnChannel, options: Options
     return made
   })
   const { asterisk_id, channel_id } = call
-  const limits = { max_duration: duration, max_silence: end_of_silence, beep: beep_start, terminate_on: end_of_key }
+  const limits = { max_duration: duration, max_silence: end_of_silence, beep: beep_start, terminate_on: 'none' as const }
   try {
     await ctx.call('recordChannel', { asterisk_id, channel_id, name: recording.recording_name, format, ...limits })
   } catch (error) {
@@ -53,8 +53,18 @@ export async function startRecording(ctx: Ctx, call: OnChannel, options: Options
   return recording
 }
 
+/**
+ * The recording that a digit ends. Asterisk cannot know: what it records listens to the call and hears no digits. The digit itself, a short tone, may be
+ * the last of the recording.
+ */
+export async function endedByKey(tx: CallTx, call: CallRow, digit: string): Promise<string | null> {
+  const recording = call.recording_id ? await recordings.system.get({ db: tx.db }, call.recording_id) : null
+  if (recording?.status !== 'recording') return null
+  return recording.end_of_key === 'any' || recording.end_of_key === digit ? recording.id : null
+}
+
 /** Asks for the end of the recording that runs; its file follows. False when nothing is recorded. */
-export async function stopRecording(ctx: Ctx, call: CallRow): Promise<boolean> {
+export async function stopRecording(ctx: Ctx, call: Pick<CallRow, 'id' | 'recording_id'>): Promise<boolean> {
   const recording = call.recording_id ? await recordings.system.get({ db: ctx.db }, call.recording_id) : null
   if (!recording?.asterisk_id) return false
   await ctx.tx(async tx => {

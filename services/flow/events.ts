@@ -9,14 +9,14 @@ const batch = 100
 
 export const consumers: FlowConsumers = {
   'call.answered': async (ctx, { data }) => {
-    const row = await runOf(ctx, { reference_type: 'call', reference_id: data.id, awaits_answer: true })
+    const row = await runOf(ctx, { reference_type: 'call', reference_id: data.id })
     if (!row) return
     const mine = ctx.as(row.customer_id)
     await drive(mine, await mine.tx(tx => begin(tx, row.id)))
   },
   'call.action_finished': async (ctx, { data }) => {
     const { activeflow_id, action_run_id, result, call_id } = data
-    const row = await runOf(ctx, { id: activeflow_id, current_action_run_id: action_run_id })
+    const row = await runOf(ctx, { id: activeflow_id })
     if (!row) return
     const mine = ctx.as(row.customer_id)
     await drive(mine, await finish(mine, row.id, { action_run_id, result, call_id }))
@@ -30,6 +30,7 @@ export const consumers: FlowConsumers = {
   },
 }
 
+/** Whose run it is. What state it is in only a transaction may ask: the answer to the same event again is then the same, and so is what follows from it. */
 const runOf = async (ctx: Ctx, where: Where<ActiveflowRow>): Promise<ActiveflowRow | undefined> =>
   (await activeflows.system.find(ctx, where, { limit: 1 }))[0]
 

@@ -22,7 +22,8 @@ export type Effect =
 
 export interface NewRun {
   flow_id: string | null
-  actions: StoredAction[]
+  /** Null: it does nothing and ends with its call. */
+  actions: StoredAction[] | null
   reference_type: ActiveflowReferenceType
   reference_id: string | null
   awaits_answer: boolean
@@ -34,7 +35,9 @@ export interface NewRun {
 /** The timer of a run: it has at most one at a time. */
 const timerKey = (id: string): string => `run:${id}`
 
-/** Makes a run. It begins as soon as this has committed, unless it waits for the answer of its call. */
+/**
+ * Makes a run and takes its first step, unless it waits for the answer of its call. What that step has to carry out begins as soon as this has committed.
+ */
 export async function insertRun(tx: FlowTx, { actions, ...run }: NewRun): Promise<ActiveflowRow> {
   const id = tx.newId()
   const own = {
@@ -52,10 +55,13 @@ export async function insertRun(tx: FlowTx, { actions, ...run }: NewRun): Promis
     executed_actions: [],
     loops: {},
   })
-  await tx.db.insert(scriptTable).values({ activeflow_id: id, actions })
+  if (actions) await tx.db.insert(scriptTable).values({ activeflow_id: id, actions })
   await tx.emit('activeflow.created', row)
   await recordAudit(tx, { action: 'create', resource_type: 'activeflow', resource_id: id, new: { ...run, actions } })
-  if (!run.awaits_answer) await tx.setTimer('begin', { key: timerKey(id), at: tx.now(), payload: { id } })
+  if (actions && !run.awaits_answer) {
+    const effect = await step(tx, row, { from: null, actions })
+    if (effect) await setEffectTimer(tx, effect, { at: tx.now(), attempt: 0 })
+  }
   return row
 }
 
@@ -65,10 +71,10 @@ export async function lockRun(tx: FlowTx, id: string): Promise<ActiveflowRow | u
   return row
 }
 
-/** Starts a run that has not begun. */
+/** Starts a run that has waited for the answer of its call. */
 export async function begin(tx: FlowTx, id: string): Promise<Effect | undefined> {
   const row = await lockRun(tx, id)
-  if (!row || row.status === 'ended' || row.executed_count > 0) return undefined
+  if (!row?.awaits_answer || row.status === 'ended') return undefined
   return step(tx, row, { from: null })
 }
 
@@ -89,9 +95,17 @@ export async function settle(
   return done.call_over ? (await end(tx, settled, 'hung_up')).effect : step(tx, settled, { from })
 }
 
-async function step(tx: FlowTx, row: ActiveflowRow, { from }: { from: string | null }): Promise<Effect | undefined> {
-  const [script] = await tx.db.select().from(scriptTable).where(eq(scriptTable.activeflow_id, row.id)).limit(1)
-  const { next, ...moved } = advance(script?.actions ?? [], from, row, { stamp: () => stamp(tx.now()) })
+const scriptOf = async (tx: FlowTx, activeflow_id: string): Promise<StoredAction[]> => {
+  const [script] = await tx.db.select().from(scriptTable).where(eq(scriptTable.activeflow_id, activeflow_id)).limit(1)
+  return script?.actions ?? []
+}
+
+async function step(
+  tx: FlowTx,
+  row: ActiveflowRow,
+  { from, actions }: { from: string | null; actions?: StoredAction[] },
+): Promise<Effect | undefined> {
+  const { next, ...moved } = advance(actions ?? (await scriptOf(tx, row.id)), from, row, { stamp: () => stamp(tx.now()) })
   if ('end' in next) return (await end(tx, { ...row, ...moved }, next.end)).effect
   const { action } = next
   const action_run_id = tx.newId()

@@ -1,9 +1,10 @@
 import type { CallHandlers } from '@voipbin/generated/rpc/call'
 import type { Address, CallCreated } from '@voipbin/generated/schemas'
 import { addressOf, mayCost, resolveDestinations, type Target } from '../destinations.ts'
-import { dialSoon, firstMinute_s } from '../dial.ts'
-import { authorize, release } from '../funds.ts'
+import { canPay, dialSoon } from '../dial.ts'
+import { release } from '../funds.ts'
 import { insertGroup } from '../groups.ts'
+import { nthId } from '../ids.ts'
 import { costs, insertLeg } from '../legs.ts'
 import type { CallTx } from '../lifecycle.ts'
 import { type RunPlan, startRun } from '../runs.ts'
@@ -54,21 +55,16 @@ async function prepare(ctx: Ctx, input: Create): Promise<Order> {
   const [resolved, first_id] = await together([
     resolveDestinations(ctx, input.destinations, '/destinations', source),
     // Recorded: a request that comes twice must not reserve twice. What nobody knows before its row needs no record of its own.
-    isKnownBefore ? ctx.tx(async tx => tx.newId()) : Promise.resolve(ctx.newId()),
+    isKnownBefore ? ctx.tx(async tx => tx.newId()) : ctx.newId(),
   ])
   let n = 0
   const targets = resolved.map(target => ({ ...target, legs: target.legs.map(leg => ({ ...leg, id: nthId(first_id, n++) })) }))
   return { input, source, plan, targets }
 }
 
-/** The n-th id after a UUIDv7: the same time, the last 48 of its random bits counted on. */
-function nthId(id: string, n: number): string {
-  const last = (Number.parseInt(id.slice(24), 16) + n) % 2 ** 48
-  return `${id.slice(0, 24)}${last.toString(16).padStart(12, '0')}`
-}
-
 function planOf({ flow_id, actions, variables = {}, webhook_uri, webhook_method = 'POST' }: Create): RunPlan | null {
-  if (!flow_id && !actions) return null
+  // A place for the events of a call without a flow is that of a run which does nothing.
+  if (!flow_id && !actions && !webhook_uri) return null
   return { flow_id: flow_id ?? null, actions: actions ?? null, variables, webhook_uri: webhook_uri ?? null, webhook_method }
 }
 
@@ -83,8 +79,7 @@ async function settleBefore(ctx: Ctx, { source, targets, plan }: Order): Promise
   const legs = targets.flatMap(atOnce)
   const charged = legs.filter(costs)
   const reserve = async ({ id, destination }: Planned) => {
-    const paid = await authorize(ctx, { id, direction: 'outgoing', source, destination }, firstMinute_s)
-    if (paid === 0) throw ctx.error('BALANCE_INSUFFICIENT')
+    if (!(await canPay(ctx, { id, direction: 'outgoing', source, destination }))) throw ctx.error('BALANCE_INSUFFICIENT')
   }
   const start = async (leg: Planned) => {
     if (plan) leg.activeflow_id = await startRun(ctx, { ...leg, direction: 'outgoing', source }, plan)

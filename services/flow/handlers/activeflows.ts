@@ -32,6 +32,13 @@ async function scriptOf(
   throw exclusive(ctx, 'Give flow_id or actions.')
 }
 
+function checkUri(ctx: Ctx, uri: string | null | undefined): void {
+  if (!uri || mayRequest(uri, config.of(ctx))) return
+  throw ctx.error('WEBHOOK_URI_REFUSED', {
+    details: [{ field: '/webhook_uri', rule: 'public_address', expected: 'a public http or https address without credentials' }],
+  })
+}
+
 const exclusive = (ctx: Ctx, message: string) =>
   ctx.error('INVALID_ARGUMENT', { message, details: [{ field: '/flow_id', rule: 'oneOf', expected: 'either flow_id or actions' }] })
 
@@ -45,11 +52,7 @@ export const activeflowHandlers = {
     const script = await scriptOf(ctx, { flow_id, actions })
     checkNames(ctx, variables)
     checkSize(ctx, variables)
-    if (webhook_uri && !mayRequest(webhook_uri, config.of(ctx))) {
-      throw ctx.error('WEBHOOK_URI_REFUSED', {
-        details: [{ field: '/webhook_uri', rule: 'public_address', expected: 'a public http or https address without credentials' }],
-      })
-    }
+    checkUri(ctx, webhook_uri)
     const reference = { reference_type: 'api' as const, reference_id: null, awaits_answer: false }
     return ctx.tx(async tx =>
       view(await insertRun(tx, { ...script, ...reference, variables, webhook_uri: webhook_uri ?? null, webhook_method })),
@@ -58,12 +61,12 @@ export const activeflowHandlers = {
   startActiveflow: async (ctx, { flow_id, actions, start_on_answer, reference_type, reference_id, ...run }) => {
     const known = await runOn(ctx, reference_type, reference_id)
     if (known) return view(known)
-    const script = await scriptOf(ctx, { flow_id, actions })
+    const script = flow_id || actions ? await scriptOf(ctx, { flow_id, actions }) : { flow_id: null, actions: null }
+    const awaits_answer = start_on_answer && script.actions !== null
+    checkUri(ctx, run.webhook_uri)
     checkSize(ctx, run.variables)
     try {
-      return await ctx.tx(async tx =>
-        view(await insertRun(tx, { ...script, ...run, reference_type, reference_id, awaits_answer: start_on_answer })),
-      )
+      return await ctx.tx(async tx => view(await insertRun(tx, { ...script, ...run, reference_type, reference_id, awaits_answer })))
     } catch (error) {
       if (!isDuplicate(error)) throw error
       const other = await runOn(ctx, reference_type, reference_id)
