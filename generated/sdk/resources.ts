@@ -443,8 +443,7 @@ export interface ListBillingsQuery {
 export interface CallsResource {
   /**
    * Calls one or more destinations.
-<<<<<<< HEAD
-   * Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up.
+   * Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up. With `webhook_uri` each call has a run in any case, one that does nothing when there are no actions, and everything about the two is sent there.
    * Permission: `call_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `ACTION_ID_DUPLICATE`: Two actions have the same id.
    * @throws InvalidArgumentError `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has.
@@ -458,12 +457,9 @@ export interface CallsResource {
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
    * @throws InvalidArgumentError `SOURCE_NOT_OWNED`: The source is no number of this customer.
    * @throws InvalidArgumentError `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all.
-=======
-   * Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up. With `webhook_uri` each call has a run in any case, one that does nothing when there are no actions, and everything about the two is sent there.
-   * Own reasons: `ACTION_ID_DUPLICATE`, `ACTION_TARGET_UNKNOWN`, `ADDRESS_TYPE_REFUSED`, `AGENT_NOT_FOUND`, `BALANCE_INSUFFICIENT`, `CUSTOMER_FROZEN`, `DESTINATION_INVALID`, `DESTINATION_NOT_ROUTABLE`, `EXTENSION_NOT_FOUND`, `FLOW_NOT_FOUND`, `SOURCE_NOT_OWNED`, `VARIABLES_TOO_LARGE`, `WEBHOOK_URI_REFUSED`.
->>>>>>> 089296a (From click to ringing without serial waits; runs that do nothing carry a call's webhook; a key ends a recording; no effect is lost when an event comes again)
+   * @throws InvalidArgumentError `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed.
    */
-  create(body: CallCreate, options?: RequestOptions): ApiPromise<CallCreated, 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE'>
+  create(body: CallCreate, options?: RequestOptions): ApiPromise<CallCreated, 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE' | 'WEBHOOK_URI_REFUSED'>
   /**
    * Deletes the record of a call, after hanging it up when it is live.
    * Its recordings stay.
@@ -486,7 +482,7 @@ export interface CallsResource {
   hangup(id: string, body?: CallHangup, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_FOUND'>
   /**
    * Puts a call on hold.
-   * The far end hears music and is not heard. A call on hold stays as it is.
+   * The far end is told so by SIP (a re-INVITE): it neither hears nor is heard, and plays what it has for that. A call on hold stays as it is.
    * Permission: `call_update`.
    * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.

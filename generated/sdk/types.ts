@@ -732,7 +732,7 @@ export interface paths {
         put?: never;
         /**
          * Puts a call on hold.
-         * @description The far end hears music and is not heard. A call on hold stays as it is.
+         * @description The far end is told so by SIP (a re-INVITE): it neither hears nor is heard, and plays what it has for that. A call on hold stays as it is.
          */
         post: operations["holdCall"];
         /**

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { glob, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ObjectStore } from './objects.ts'
 
@@ -19,7 +19,7 @@ export function diskStore(folder: string): ObjectStore {
     put: async (key, source) => {
       const path = pathOf(key)
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      const written = `${path}.${randomUUID()}.part`
+      const written = `${path}.${randomUUID()}${unfinished}`
       try {
         await write(written, source)
         await rename(written, path)
@@ -47,7 +47,27 @@ export function diskStore(folder: string): ObjectStore {
       }
     },
     delete: key => rm(pathOf(key), { force: true }),
+    sweep: before => sweep(folder, before),
   }
+}
+
+const unfinished = '.part'
+
+/** A write that goes on touches its file with every chunk. */
+async function sweep(folder: string, before: Date): Promise<number> {
+  let removed = 0
+  for await (const name of glob(`*/*/*${unfinished}`, { cwd: folder })) {
+    const path = join(folder, name)
+    try {
+      if ((await stat(path)).mtime >= before) continue
+      await rm(path)
+      removed++
+    } catch (error) {
+      // Finished meanwhile, or swept by somebody else.
+      if (!isMissing(error)) throw error
+    }
+  }
+  return removed
 }
 
 async function write(path: string, source: AsyncIterable<Uint8Array>): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { newObjectKey, objectChunk, parseKeyRing, setInstallationKey, uuid7 } from '@voipbin/kernel'
@@ -46,6 +46,21 @@ describe('a store', () => {
     await store.delete(key)
     expect(await store.head(key)).toBeNull()
     await expect(store.get(key, { offset: 0, length: 1 })).rejects.toThrow(/ENOENT/)
+  })
+  test('sweeps what a writer that was killed has left, and nothing else', async () => {
+    const key = uuid7()
+    await store.put(key, pieces(bytes))
+    const [whole] = (await filesIn()).filter(entry => entry.name === key)
+    const left = join(whole?.parentPath ?? '', `${key}.0198.part`)
+    await writeFile(left, 'half')
+    const going = join(whole?.parentPath ?? '', `${key}.0199.part`)
+    await writeFile(going, 'half')
+    const longAgo = new Date(Date.now() - 7_200_000)
+    for (const path of [left, join(whole?.parentPath ?? '', key)]) await utimes(path, longAgo, longAgo)
+    expect(await store.sweep(new Date(Date.now() - 3_600_000))).toBe(1)
+    expect((await filesIn()).map(entry => entry.name).filter(name => name.startsWith(key))).toEqual([key, `${key}.0199.part`])
+    expect(await store.sweep(new Date(Date.now() + 60_000))).toBe(1)
+    expect(await store.head(key)).toEqual({ size: bytes.length })
   })
   test('keeps nothing of what breaks off', async () => {
     const key = uuid7()

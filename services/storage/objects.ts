@@ -12,6 +12,8 @@ export interface ObjectStore {
   head(key: string): Promise<{ size: number } | null>
   /** One that is gone already is no error. */
   delete(key: string): Promise<void>
+  /** Removes what writers that died have left unfinished and nobody has touched since `before`. Answers how many. */
+  sweep(before: Date): Promise<number>
 }
 
 /** An object and the key it is encrypted with, wrapped by the installation's key. */

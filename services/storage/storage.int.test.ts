@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { asteriskContract } from '@voipbin/generated/rpc/asterisk'
 import type { StorageFile } from '@voipbin/generated/schemas'
 import { AppError, uuid7 } from '@voipbin/kernel'
@@ -16,6 +16,8 @@ const missing = uuid7()
 let now = Date.now()
 let folder: string
 let app: TestApp
+/** What a process that was killed has left. */
+const abandoned = () => join(folder, 'ab', 'cd', `${missing}.1.part`)
 
 /** Recordings on an Asterisk by name, as its proxy hands them out. */
 const recordings = new Map<string, Buffer>()
@@ -38,6 +40,9 @@ const asterisk = standIn<'readRecording' | 'deleteStoredRecording'>(asteriskCont
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'storage-'))
+  await mkdir(dirname(abandoned()), { recursive: true })
+  await writeFile(abandoned(), 'half')
+  await utimes(abandoned(), 0, 0)
   const env = { STORAGE_DIR: folder, PUBLIC_URL: 'https://api.example.com' }
   app = await testApp({ services: [storage], standIns: [asterisk], env, instance: { asterisk_id: 'ast-1' }, now: () => new Date(now) })
 })
@@ -314,4 +319,13 @@ describe('a file', () => {
     })
     await until(() => sent().filter(type => type === 'storage_file.deleted').length === made.length)
   })
+})
+
+test('what was left half written is swept', async () => {
+  await until(() =>
+    access(abandoned()).then(
+      () => false,
+      () => true,
+    ),
+  )
 })
