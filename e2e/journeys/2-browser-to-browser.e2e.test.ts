@@ -74,8 +74,10 @@ test('browser calls browser: one bridge, and hold and mute act on the sound', as
   await ada.tone(ALAN_HZ, heard)
   await recorder.api.calls.hold(first.id)
   levels.rest_held = await alan.tone(ADA_HZ, gone)
+  levels.rest_held_hears = await ada.tone(ALAN_HZ, gone)
   await recorder.api.calls.unhold(first.id)
   await alan.tone(ADA_HZ, heard)
+  await ada.tone(ALAN_HZ, heard)
   console.info(levels)
 
   await ada.hangup()

@@ -180,6 +180,19 @@ describe('requests about a call', () => {
     expect(await story(id)).toEqual(['created', 'ringing', 'answered', ...Array(7).fill('updated active'), 'hungup'])
   })
 
+  test('on hold the far end hears nothing, and what was muted before stays muted after it', async () => {
+    const { id, channel_id } = await talking()
+    const out = { channel_id, direction: 'out' }
+    await app.call('holdCall', { id }, mine)
+    await app.call('unholdCall', { id }, mine)
+    expect(asterisk.of('muteChannel')).toMatchObject([out])
+    expect(asterisk.of('unmuteChannel')).toMatchObject([out])
+    await app.call('muteCall', { id, direction: 'both' }, mine)
+    await app.call('holdCall', { id }, mine)
+    expect(await app.call('unholdCall', { id }, mine)).toMatchObject({ hold: false, mute_direction: 'both' })
+    expect(asterisk.of('unmuteChannel')).toHaveLength(1)
+  })
+
   test('a language nobody speaks is refused', async () => {
     const { id } = await talking()
     await expect(app.call('talkCall', { id, text: 'x', language: 'xx' }, mine)).rejects.toMatchObject({ reason: 'LANGUAGE_NOT_SUPPORTED' })

@@ -13,6 +13,15 @@ export type StorageTx = Tx<StorageEvents>
 
 export const storeOf = (ctx: Ctx): ObjectStore => diskStore(config.of(ctx).STORAGE_DIR)
 
+/** Nobody writes one object for so long without a chunk, in milliseconds. */
+export const abandoned_ms = 3_600_000
+
+/** Before something is written: whatever becomes of the writer, somebody looks after what it may have left. One timer for all of an hour. */
+export function sweepLater(tx: StorageTx): Promise<void> {
+  const hour = Math.floor(tx.now().getTime() / 3_600_000)
+  return tx.setTimer('sweep', { key: `sweep:${hour}`, at: new Date((hour + 1) * 3_600_000 + abandoned_ms), payload: {} })
+}
+
 /** A file as other services see it: its key stays here. */
 export function view({ secret_key: _secret, recording_id: _recording, ...file }: FileRow): StorageFile {
   return file

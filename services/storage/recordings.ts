@@ -1,6 +1,6 @@
 import type { StorageHandlers } from '@voipbin/generated/rpc/storage'
 import { isAppError, isDuplicate } from '@voipbin/kernel'
-import { type Ctx, complete, newObject, view, writeContent } from './files.ts'
+import { type Ctx, complete, newObject, sweepLater, view, writeContent } from './files.ts'
 import { type FileRow, files } from './schema.ts'
 
 /** The most the proxy hands out at once, in bytes. */
@@ -26,6 +26,7 @@ async function plan(ctx: Ctx, input: Input): Promise<FileRow> {
   const known = async (db: Ctx['db']) => (await files.system.find({ db }, { recording_id, customer_id: ctx.customer_id }, { limit: 1 }))[0]
   try {
     return await ctx.tx(async tx => {
+      await sweepLater(tx)
       const row = await known(tx.db)
       if (row) return row.status === 'failed' ? files.update(tx, row, { status: 'pending' }) : row
       const reference = { reference_type: 'recording' as const, reference_id: recording_id, recording_id }

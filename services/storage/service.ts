@@ -1,8 +1,7 @@
-import { setTimeout } from 'node:timers/promises'
 import { type StorageConsumers, type StorageTimers, storageContract } from '@voipbin/generated/rpc/storage'
 import { defineService } from '@voipbin/kernel'
 import { config } from './config.ts'
-import { type Ctx, erase, remove, type StorageTx, storeOf } from './files.ts'
+import { abandoned_ms, type Ctx, erase, remove, type StorageTx, storeOf } from './files.ts'
 import { handlers } from './handlers.ts'
 import * as schema from './schema.ts'
 import { files, parts } from './schema.ts'
@@ -12,24 +11,12 @@ const batch = 100
 
 const timers = {
   erase: (ctx: Ctx, { object_key }: { object_key: string }) => storeOf(ctx).delete(object_key),
+  /** What processes that died have left half written. */
+  sweep: async (ctx: Ctx) => {
+    const removed = await storeOf(ctx).sweep(new Date(Date.now() - abandoned_ms))
+    if (removed > 0) ctx.log.warn('unfinished objects removed', { removed })
+  },
 } satisfies StorageTimers
-
-/** Nobody writes one object for so long without a chunk, in milliseconds. */
-const abandoned_ms = 3_600_000
-const sweepEvery_ms = 600_000
-
-/** Removes what processes that died have left half written, for as long as this process leads. */
-async function sweep(ctx: Ctx): Promise<void> {
-  while (!ctx.signal.aborted) {
-    try {
-      const removed = await storeOf(ctx).sweep(new Date(ctx.now().getTime() - abandoned_ms))
-      if (removed > 0) ctx.log.warn('unfinished objects removed', { removed })
-    } catch (error) {
-      ctx.log.error('storage not swept', { err: error })
-    }
-    await setTimeout(sweepEvery_ms, undefined, { signal: ctx.signal }).catch(() => 'another one leads from here on')
-  }
-}
 
 const consumers: StorageConsumers = {
   'customer.deleted': async (ctx, { data }) => {
@@ -51,4 +38,4 @@ async function removeParts(tx: StorageTx): Promise<number> {
   return rows.length
 }
 
-export default defineService(storageContract, { handlers, consumers, timers, jobs: { sweep }, config, schema })
+export default defineService(storageContract, { handlers, consumers, timers, config, schema })

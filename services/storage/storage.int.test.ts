@@ -321,11 +321,12 @@ describe('a file', () => {
   })
 })
 
-test('what was left half written is swept', async () => {
-  await until(() =>
-    access(abandoned()).then(
-      () => false,
-      () => true,
-    ),
-  )
+test('what a killed writer has left half written is swept, once for all of an hour', async () => {
+  for (const id of [uuid7(), uuid7()]) await put(id, randomBytes(100))
+  const timers = () => app.query<{ tm_due: string }>("SELECT timer_key FROM storage_timers WHERE name = 'sweep'")
+  expect((await timers()).length).toBeLessThan(3)
+  await access(abandoned())
+  await app.query("UPDATE storage_timers SET tm_due = '2020-01-01' WHERE name = 'sweep'")
+  await until(async () => (await timers()).length === 0)
+  await expect(access(abandoned())).rejects.toThrow(/ENOENT/)
 })

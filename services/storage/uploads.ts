@@ -1,7 +1,7 @@
 import type { StorageHandlers } from '@voipbin/generated/rpc/storage'
 import type { StorageFile } from '@voipbin/generated/schemas'
 import { isDuplicate } from '@voipbin/kernel'
-import { type Ctx, complete, erase, lockFile, newObject, type StorageTx, storeOf, view, writeContent } from './files.ts'
+import { type Ctx, complete, erase, lockFile, newObject, type StorageTx, storeOf, sweepLater, view, writeContent } from './files.ts'
 import { type Sealed, streamSealed, writeSealed } from './objects.ts'
 import { type FileRow, files, type PartRow, parts } from './schema.ts'
 
@@ -42,6 +42,7 @@ async function plan(ctx: Ctx, input: Input): Promise<Planned> {
 
 async function planIn(ctx: Ctx, tx: StorageTx, input: Input): Promise<Planned> {
   const { id, reference_type, reference_id, name, filename, content_type, offset } = input
+  await sweepLater(tx)
   const known = await lockFile(tx, id)
   const at = known?.filesize ?? 0
   if (offset > at) throw ctx.error('STORAGE_OFFSET_WRONG', { details: [{ field: '/offset', rule: 'maximum', expected: `at most ${at}` }] })

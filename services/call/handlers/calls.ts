@@ -53,6 +53,9 @@ function afterUnmute(muted: Mute, opened: NonNullable<Mute>): Mute {
   return muted === 'both' ? (opened === 'in' ? 'out' : 'in') : muted
 }
 
+/** Whether the far end hears nothing because somebody muted it so, which outlasts a hold. */
+const isDeaf = ({ mute_direction }: CallRow): boolean => mute_direction === 'out' || mute_direction === 'both'
+
 /** Milliseconds that Asterisk leaves between digits at least. */
 const shortestGap_ms = 40
 
@@ -92,11 +95,18 @@ export const callHandlers = {
     return calls.require(ctx, id)
   },
   holdCall: async (ctx, { id }) => {
-    await act(ctx, id, call => ctx.call('holdChannel', channelOf(call)))
+    await act(ctx, id, async call => {
+      await ctx.call('holdChannel', channelOf(call))
+      // The far end has stopped to send; it would go on hearing.
+      if (!isDeaf(call)) await ctx.call('muteChannel', { ...channelOf(call), direction: 'out' })
+    })
     return note(ctx, id, () => ({ hold: true }))
   },
   unholdCall: async (ctx, { id }) => {
-    await act(ctx, id, call => ctx.call('unholdChannel', channelOf(call)))
+    await act(ctx, id, async call => {
+      if (!isDeaf(call)) await ctx.call('unmuteChannel', { ...channelOf(call), direction: 'out' })
+      await ctx.call('unholdChannel', channelOf(call))
+    })
     return note(ctx, id, () => ({ hold: false }))
   },
   muteCall: async (ctx, { id, direction = 'both' }) => {
