@@ -123,3 +123,29 @@ test('the recording comes through a signed URL, and only through a genuine one',
   expect((await fetch(brief)).status).toBe(200)
   await until('the URL to expire', async () => (await fetch(brief)).status === 403, 15_000)
 })
+
+test('a key ends a recording while the call goes on', async () => {
+  await caller.close()
+  const actions = [
+    { type: 'answer' as const },
+    { type: 'recording_start' as const, option: { end_of_key: '#' as const } },
+    { type: 'digits_receive' as const, option: { length: 3, duration: 20_000 } },
+    { type: 'hangup' as const },
+  ]
+  await recorder.api.flows.update(flow.id, { actions })
+  const before = new Set((await recorder.api.calls.list()).result.map(({ id }) => id))
+  caller = await carrierCalls(state, carrier, state.demo.number, 'uac-wait-bye', { WAIT_MS: 80_000 })
+  caller.phone.play(sine(CALLER_HZ, 1000), await caller.sipp.remoteMedia())
+  const { data: call } = await recorder.event('call.answered', ({ data }) => data.direction === 'incoming' && !before.has(data.id))
+  const { data: started } = await recorder.event('recording.started', ({ data }) => data.call_id === call.id)
+  await recorder.event('activeflow.updated', ({ data }) => data.call_id === call.id && data.current_action?.type === 'digits_receive')
+  await caller.phone.dtmf('1')
+  await caller.phone.dtmf('#')
+  const { data: finished } = await recorder.event('recording.finished', ({ data }) => data.id === started.id)
+  expect(finished).toMatchObject({ status: 'ended', call_id: call.id })
+  expect(await recorder.api.calls.get(call.id)).toMatchObject({ status: 'active', recording_id: null })
+  await caller.phone.dtmf('2')
+  await recorder.event('call.hungup', ({ data }) => data.id === call.id)
+  const [run] = (await recorder.api.activeflows.list({ call_id: call.id })).result
+  expect(run?.executed_actions.find(({ type }) => type === 'digits_receive')?.result).toMatchObject({ outcome: 'ok', digits: '1#2' })
+})
