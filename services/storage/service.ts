@@ -13,7 +13,7 @@ const timers = {
   erase: (ctx: Ctx, { object_key }: { object_key: string }) => storeOf(ctx).delete(object_key),
   /** What processes that died have left half written. */
   sweep: async (ctx: Ctx) => {
-    const removed = await storeOf(ctx).sweep(new Date(Date.now() - abandoned_ms))
+    const removed = await storeOf(ctx).sweep(new Date(ctx.now().getTime() - abandoned_ms))
     if (removed > 0) ctx.log.warn('unfinished objects removed', { removed })
   },
 } satisfies StorageTimers
