@@ -88,9 +88,9 @@ async function brokenProcesses(setup: Setup): Promise<{ name: string; problem: s
   return results.flat()
 }
 
-/** Retries a probe for up to ten seconds: the edge pings its media servers every two. */
+/** Retries a probe for up to twenty seconds: the edge pings its media servers every two, and on a busy machine some pings come late. */
 async function eventually(probe: Probe): Promise<void> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + 20_000
   for (;;) {
     try {
       return await probe()
