@@ -26,7 +26,9 @@ export interface HeaderOptions {
   tls: boolean
 }
 
-const exposed = 'x-request-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, idempotency-replayed, etag'
+/** What scripts of a page may read of an answer, besides the few headers that browsers always show. */
+const exposed =
+  'x-request-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, idempotency-replayed, etag, content-range, content-disposition'
 const allowedHeaders = 'authorization, content-type, idempotency-key, x-request-id, x-voipbin-customer-id'
 
 /** Builds answers with the headers that every one of them has. */
@@ -48,9 +50,9 @@ export class Responder {
   /** Headers of one answer: the fixed ones, the request's id and what this origin may see. */
   headers(request_id: string, origin: string | undefined): HeaderMap {
     const headers: HeaderMap = { ...this.#fixed, 'x-request-id': request_id }
-    if (origin === undefined || this.#origins.has('*')) return headers
+    if (this.#origins.has('*')) return headers
     headers.vary = 'Origin'
-    if (this.#origins.has(origin)) {
+    if (origin !== undefined && this.#origins.has(origin)) {
       headers['access-control-allow-origin'] = origin
       headers['access-control-expose-headers'] = exposed
     }

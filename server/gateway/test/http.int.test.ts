@@ -269,7 +269,31 @@ describe('long answers', () => {
   })
 })
 
+test('with a list of origins only those may ask, and caches keep the answers apart', async () => {
+  const { port } = await fixture.addGateway({ env: { CORS_ORIGINS: 'https://app.example,https://desk.example' } })
+  const gateway = fixture.gateways.findIndex(one => one.port === port)
+  const asked = async (origin?: string) => {
+    const headers = { 'access-control-request-method': 'POST', ...(origin === undefined ? {} : { origin }) }
+    const answer = await fixture.request('OPTIONS', '/v1.0/widgets', { headers, gateway })
+    return ['access-control-allow-origin', 'access-control-allow-methods', 'vary'].map(name => answer.headers.get(name))
+  }
+  expect(await asked('https://desk.example')).toEqual(['https://desk.example', 'GET, HEAD, OPTIONS, POST', 'Origin'])
+  expect(await asked('https://evil.example')).toEqual([null, null, 'Origin'])
+  expect(await asked('null')).toEqual([null, null, 'Origin'])
+  expect(await asked()).toEqual([null, null, 'Origin'])
+})
+
 describe('pages', () => {
+  test('run only their own scripts and cannot be framed', async () => {
+    const { headers } = await fixture.request('GET', '/')
+    expect(headers.get('content-security-policy')).toMatch(/default-src 'self'.*frame-ancestors 'none'/)
+    expect([headers.get('x-frame-options'), headers.get('x-content-type-options'), headers.get('referrer-policy')]).toEqual([
+      'DENY',
+      'nosniff',
+      'no-referrer',
+    ])
+  })
+
   test.each([
     { path: '/', type: 'text/html; charset=utf-8' },
     { path: '/openapi.json', type: 'application/json' },
