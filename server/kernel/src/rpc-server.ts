@@ -25,6 +25,17 @@ const slice_ms = 500
 /** Between two attempts to send an answer while its channel closes. */
 const retry_ms = 50
 
+/** Counted when somebody looks, not with every request. */
+const running = new Set<RpcServer>()
+function gauge(server: RpcServer): void {
+  running.add(server)
+  Object.assign(metrics.rpcInFlight, {
+    collect: () => {
+      for (const { service, inFlight } of running) metrics.rpcInFlight.set({ service }, inFlight)
+    },
+  })
+}
+
 /** Who waits for the answer, and until when. */
 interface Asked {
   message_id: string
@@ -66,6 +77,15 @@ export class RpcServer {
     this.#match = buildMatcher(routesOf(host.service))
     this.#queues = queuesOf(host.service, instance)
     this.#replies = bus.publishing.open({})
+    gauge(this)
+  }
+
+  /** Requests being worked on. */
+  get inFlight(): number {
+    return this.#in_flight.size
+  }
+  get service(): string {
+    return this.#host.name
   }
 
   /** Declares the queues and starts taking requests. */
@@ -92,6 +112,7 @@ export class RpcServer {
     if (this.#in_flight.size > 0) await atMost(timeout_ms, Promise.allSettled(this.#in_flight))
     await this.#consuming?.close()
     await this.#replies.close()
+    running.delete(this)
   }
 
   get queues(): readonly string[] {
@@ -106,7 +127,6 @@ export class RpcServer {
       .catch(error => this.#host.log.error('request not answered', { err: error }))
       .then(() => {
         this.#in_flight.delete(work)
-        metrics.rpcInFlight.set({ service: this.#host.name }, this.#in_flight.size)
         fault('rpc.before_ack')
         try {
           channel.ack(message)
@@ -115,7 +135,6 @@ export class RpcServer {
         }
       })
     this.#in_flight.add(work)
-    metrics.rpcInFlight.set({ service: this.#host.name }, this.#in_flight.size)
   }
 
   async #handle(message: ConsumeMessage): Promise<void> {
