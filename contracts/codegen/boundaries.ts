@@ -100,7 +100,8 @@ export function sourceFiles(root: string): string[] {
 
 const fits = (file: string, folder: string): boolean => new RegExp(`^${folder.replaceAll('*', '[^/]+')}/`).test(`${file}/`)
 const layerOf = (file: string): Layer | undefined => layers.find(layer => fits(path.posix.dirname(file), layer.folder))
-const isTest = (file: string): boolean => /\.test\.tsx?$|-(fixture|process)\.ts$|\/tests?\//.test(file)
+/** Tests and benchmarks, and what they are made of. */
+const isTest = (file: string): boolean => /\.test\.tsx?$|-(fixture|process)\.ts$|\/(tests?|bench)\//.test(file)
 
 function checkFile(root: string, file: string, layer: Layer): Violation[] {
   const source = readFileSync(path.join(root, file), 'utf8')

@@ -197,7 +197,7 @@ describe('an answer', () => {
 
   test('is not waited for unless somebody asks, but the request is made', async () => {
     const { url, seen } = await serve({ status: 200 })
-    client(url).calls.hangup('c1')
+    void client(url).calls.hangup('c1')
     await expect.poll(() => seen).toHaveLength(1)
   })
 
@@ -310,7 +310,7 @@ describe('lists', () => {
 
   test('ask for nothing before somebody looks', async () => {
     const { url, seen } = await serve(...pages)
-    client(url).calls.list()
+    void client(url).calls.list()
     await client(url).calls.list()
     expect(seen).toHaveLength(1)
   })
