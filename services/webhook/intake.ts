@@ -1,6 +1,5 @@
 import { projectEvent } from '@voipbin/generated/events/index'
-import { stamp } from '@voipbin/kernel'
-import { Batch } from './batch.ts'
+import { Batch, stamp } from '@voipbin/kernel'
 import { type Ctx, heldUp, insertDeliveries, newDelivery, release, type Target } from './queue.ts'
 import { payload, wants } from './rules.ts'
 import { type DeliveryRow, type WebhookRow, webhooks } from './schema.ts'

@@ -1,6 +1,5 @@
-import { insertRows, isUnavailable, pause, stamp } from '@voipbin/kernel'
+import { Batch, insertRows, isUnavailable, pause, stamp } from '@voipbin/kernel'
 import { and, inArray, type SQL, sql } from 'drizzle-orm'
-import { Batch } from './batch.ts'
 import { note } from './health.ts'
 import { type Ctx, ended, heldUp, release, type WebhookTx } from './queue.ts'
 import { nextDelay } from './rules.ts'
@@ -27,6 +26,8 @@ interface RecorderOptions {
 }
 
 const atOnce = 256
+/** How long outcomes wait for others, in milliseconds. The endpoint has its answer already, and its next request does not wait for this. */
+const linger_ms = 5
 /** How often an endpoint's own record is written while all is well, in milliseconds. */
 const calm_ms = 1_000
 
@@ -36,7 +37,7 @@ export class Recorder {
   #lease: () => string
   #released: (rows: readonly DeliveryRow[]) => void
   #forget: (webhook_id: string) => void
-  #batch = new Batch<Outcome, Following>(atOnce, outcomes => this.#write(outcomes))
+  #batch = new Batch<Outcome, Following>(atOnce, outcomes => this.#write(outcomes), { linger_ms })
   /** Endpoints without a failure -> when that was written down, epoch milliseconds. */
   #calm = new Map<string, number>()
 
@@ -45,11 +46,6 @@ export class Recorder {
     this.#lease = lease
     this.#released = released
     this.#forget = forget
-  }
-
-  /** How many outcomes wait to be written. */
-  get size(): number {
-    return this.#batch.size
   }
 
   /** Resolves when it is written. A database that is away is waited for: what was sent must not be sent again because nobody wrote it down. */

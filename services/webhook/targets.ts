@@ -45,10 +45,23 @@ export function customerWebhook(ctx: Ctx, id: string): Promise<CustomerWebhook |
 async function readCustomerWebhook(ctx: Ctx, id: string): Promise<CustomerWebhook | undefined> {
   const key = `customer:${id}:webhook`
   const cached = await ctx.cache.get<string>(key)
-  if (cached !== undefined) return JSON.parse(decryptText(cached)) as CustomerWebhook
+  if (cached !== undefined) return opened(id, cached)
   const found = await orNothing(ctx.call('getCustomerWebhook', { id }))
   // Encrypted, since it holds the secrets.
   if (found) await fillCache(ctx.cache, key, encryptText(JSON.stringify(found)), cached_s)
+  return found
+}
+
+const sealed = new Map<string, { text: string; found: CustomerWebhook }>()
+const maxSealed = 10_000
+
+/** Decrypted once as long as it stays the same. */
+function opened(id: string, text: string): CustomerWebhook {
+  const known = sealed.get(id)
+  if (known?.text === text) return known.found
+  const found = JSON.parse(decryptText(text)) as CustomerWebhook
+  if (sealed.size >= maxSealed) sealed.clear()
+  sealed.set(id, { text, found })
   return found
 }
 

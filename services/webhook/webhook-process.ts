@@ -15,4 +15,6 @@ const cache = redis_url === '' ? noCache : openCache({ url: redis_url, prefix })
 const env = { HTTP_ALLOW_ADDRESSES: '127.0.0.1' }
 const http = openHttp({ allow: env.HTTP_ALLOW_ADDRESSES })
 await serve([webhook], { bus, database, cache, http, log, errors, env, timer_lease_ms: 600 })
+// Whoever started it is gone.
+process.on('disconnect', () => process.exit())
 process.send?.('ready')

@@ -11,6 +11,7 @@ export class Inbox {
   #claim: string
   #record: string
   #read: string
+  #seen: string
   #mark: string
   #purge: string
 
@@ -19,6 +20,7 @@ export class Inbox {
     this.#claim = `INSERT IGNORE INTO ${table} (message_id, step, result, tm_create) VALUES (?, ?, NULL, ?)`
     this.#record = `UPDATE ${table} SET result = ? WHERE message_id = ? AND step = ?`
     this.#read = `SELECT CAST(result AS CHAR) AS result FROM ${table} WHERE message_id = ? AND step = ?`
+    this.#seen = `SELECT message_id FROM ${table} WHERE message_id IN (?) AND step = ?`
     this.#mark = `INSERT IGNORE INTO ${table} (message_id, step, tm_create) VALUES ?`
     this.#purge = `DELETE FROM ${table} WHERE tm_create < ? LIMIT 1000`
   }
@@ -42,9 +44,11 @@ export class Inbox {
     return row?.result == null ? undefined : JSON.parse(row.result)
   }
 
-  async isSeen(db: Db, message_id: string): Promise<boolean> {
-    const rows = await select(db, this.#read, [message_id, seenStep])
-    return rows.length > 0
+  /** For each message, in their order, whether it is dealt with. */
+  async areSeen(db: Db, message_ids: readonly string[]): Promise<boolean[]> {
+    const rows = await select<{ message_id: string }>(db, this.#seen, [message_ids, seenStep])
+    const seen = new Set(rows.map(row => row.message_id))
+    return message_ids.map(id => seen.has(id))
   }
 
   async markSeen(db: Db, message_ids: readonly string[]): Promise<void> {

@@ -2,6 +2,7 @@
 
 export { AddressGuard, type AddressPolicy, isPublicAddress } from './address-guard.ts'
 export { type Audit, type AuditAction, type AuditEntry, type AuditSource, auditActions, audits, listAudits, recordAudit } from './audit.ts'
+export { Batch } from './batch.ts'
 export { type Bus, type BusOptions, Link, openBus, Session, type SessionOptions } from './bus.ts'
 // Cache and limits
 export { type CacheOptions, fillCache, invalidate, noCache, openCache, RedisCache } from './cache.ts'

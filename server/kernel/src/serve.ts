@@ -1,6 +1,7 @@
+import { Batch } from './batch.ts'
 import type { Bus } from './bus.ts'
 import { loadConfig } from './config.ts'
-import { type Subscription, subscriptionsOf } from './consumer.ts'
+import { type SeenStore, type Subscription, subscriptionsOf } from './consumer.ts'
 import type { Cache, Http, Logger } from './context.ts'
 import type { Database } from './db.ts'
 import type { ErrorTable, Host, HostData } from './host.ts'
@@ -224,10 +225,14 @@ function startable(service: Service, options: PartOptions): Part {
   return part
 }
 
-const seenStore = ({ database, inbox }: HostData) => ({
-  isSeen: (event_id: string) => inbox.isSeen(database.db, event_id),
-  markSeen: (event_ids: readonly string[]) => inbox.markSeen(database.db, event_ids),
-})
+function seenStore({ database, inbox }: HostData): SeenStore {
+  // Events come in bursts: one question for all that arrive together.
+  const asked = new Batch<string, boolean>(256, event_ids => inbox.areSeen(database.db, event_ids))
+  return {
+    isSeen: event_id => asked.add(event_id),
+    markSeen: event_ids => inbox.markSeen(database.db, event_ids),
+  }
+}
 
 async function handleEvent(host: Host, event: Event): Promise<void> {
   const handler = host.service.consumers[event.event_type]

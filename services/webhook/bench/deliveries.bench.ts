@@ -1,7 +1,7 @@
 // Webhook deliveries a second, ours against a bare undici POST plus one mysql2 INSERT each, in the same run, to the same receiver, at the same
 // concurrency, into the same database. Prints `name ours floor ratio`, medians of the rounds taken in turn.
-//   webhook.backlog   deliveries that wait in the table -> sent, with attempt and outcome recorded
-//   webhook.events    events on the broker -> the same; consuming and making the delivery included
+//   webhook.backlog_per_s   deliveries that wait in the table -> sent, with attempt and outcome recorded; floor: POST + INSERT
+//   webhook.events_per_s    events, published as fast as the broker confirms them -> the same; floor: consume from a quorum queue + POST + INSERT + ack
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { customerContract } from '@voipbin/generated/rpc/customer'
@@ -47,6 +47,7 @@ const service = fork(new URL('../webhook-process.ts', import.meta.url), [amqp_ur
 service.send('go')
 await once(service, 'message')
 const floor = await child('../../../server/kernel/bench/post-and-insert.ts')
+floor.once('exit', code => code !== null && process.exit(1))
 const endpoint = await app.call('createWebhook', { uri: `${url}/ours`, event_types: ['call.created'] } as never, { customer_id })
 
 const succeeded = async (app: TestApp) =>
@@ -55,19 +56,30 @@ const done = (target: number) => until(async () => (await succeeded(app)) >= tar
 
 async function bare(): Promise<number> {
   floor.send({ mysql_url, url: `${url}/floor`, count, at_once, body })
+  return perSecond()
+}
+
+const bareQueue = app.bus.named('bench.floor')
+async function bareEvents(): Promise<number> {
+  floor.send({ mysql_url, url: `${url}/floor`, count, at_once, body, queue: { amqp_url, name: bareQueue, prefetch: at_once } })
+  const [per_s] = await Promise.all([perSecond(), publish('bench.floor')])
+  return per_s
+}
+
+async function perSecond(): Promise<number> {
   const [{ per_s }] = (await once(floor, 'message')) as [{ per_s: number }]
   return per_s
 }
 
-async function publish(): Promise<void> {
+async function publish(exchange: string): Promise<void> {
   const session = app.bus.publishing.open({ confirm: true })
   const channel = await session.ready(5_000)
   for (let n = 0; n < count; n++) {
     const id = uuid7()
     const event = { event_id: uuid7(), event_type: 'call.created', timestamp: new Date().toISOString(), customer_id, resource_type: 'call' }
     const whole = { ...event, resource_id: id, resource_seq: 1, request_id: 'bench', data: dataOf(id) }
-    channel.publish(app.bus.named('call.events'), event.event_type, Buffer.from(JSON.stringify(whole)), { persistent: true })
-    if (n % 200 === 0) await channel.waitForConfirms()
+    channel.publish(app.bus.named(exchange), event.event_type, Buffer.from(JSON.stringify(whole)), { persistent: true })
+    if (n % 500 === 0) await channel.waitForConfirms()
   }
   await channel.waitForConfirms()
   await session.close()
@@ -76,7 +88,7 @@ async function publish(): Promise<void> {
 async function events(): Promise<number> {
   const target = (await succeeded(app)) + count
   const started = performance.now()
-  await publish()
+  await publish('call.events')
   await done(target)
   return (count / (performance.now() - started)) * 1000
 }
@@ -94,16 +106,24 @@ async function backlog(): Promise<number> {
   return (count / (performance.now() - started)) * 1000
 }
 
-const results = { floor: [] as number[], events: [] as number[], backlog: [] as number[] }
-const run = { floor: bare, events, backlog }
-for (const kind of ['floor', 'events', 'backlog'] as const) await run[kind]()
-for (let round = 0; round < rounds; round++) {
-  for (const kind of ['floor', 'events', 'backlog'] as const) results[kind].push(await run[kind]())
-}
+const setup = app.bus.publishing.open({})
+const channel = await setup.ready(5_000)
+await channel.assertExchange(bareQueue, 'fanout', { durable: true })
+await channel.assertQueue(bareQueue, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+await channel.bindQueue(bareQueue, bareQueue, '')
+
+const kinds = ['bare', 'backlog', 'bareEvents', 'events'] as const
+const run = { bare, backlog, bareEvents, events }
+const results = { bare: [] as number[], backlog: [] as number[], bareEvents: [] as number[], events: [] as number[] }
+for (const kind of ['events', ...kinds] as const) await run[kind]()
+for (let round = 0; round < rounds; round++) for (const kind of kinds) results[kind].push(await run[kind]())
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
-for (const kind of ['backlog', 'events'] as const) {
-  const [ours, least] = [median(results[kind]), median(results.floor)]
-  console.log(`webhook.${kind}_per_s ${ours.toFixed(0)} ${least.toFixed(0)} ${(ours / least).toFixed(2)}`)
+for (const [kind, least] of [['backlog', 'bare'] as const, ['events', 'bareEvents'] as const]) {
+  const [ours, floor] = [median(results[kind]), median(results[least])]
+  console.log(`webhook.${kind}_per_s ${ours.toFixed(0)} ${floor.toFixed(0)} ${(ours / floor).toFixed(2)}`)
 }
+await channel.deleteQueue(bareQueue)
+await channel.deleteExchange(bareQueue)
+await setup.close()
 for (const one of [service, floor, receiver]) one.kill('SIGKILL')
 await app.close()

@@ -10,5 +10,6 @@ const server = createServer((request, response) => {
     response.writeHead(204).end()
   })
 })
+process.on('disconnect', () => process.exit())
 server.keepAliveTimeout = 60_000
 server.listen(0, '127.0.0.1', () => process.send?.(server.address()))

@@ -1,4 +1,5 @@
-import { isUnavailable } from '@voipbin/kernel'
+import { isUnavailable } from './db-errors.ts'
+import { pause } from './wake.ts'
 
 interface Waiting<T, R> {
   item: T
@@ -13,17 +14,15 @@ interface Waiting<T, R> {
 export class Batch<T, R> {
   #work: (items: readonly T[]) => Promise<readonly R[]>
   #most: number
+  #linger_ms: number
   #waiting: Waiting<T, R>[] = []
   #running: Promise<void> | undefined
 
-  /** `work` answers for every item, in their order; at most `most` at once. */
-  constructor(most: number, work: (items: readonly T[]) => Promise<readonly R[]>) {
+  /** `work` answers for every item, in their order; at most `most` at once. A batch waits `linger_ms` (default 0) for more to come. */
+  constructor(most: number, work: (items: readonly T[]) => Promise<readonly R[]>, { linger_ms = 0 }: { linger_ms?: number } = {}) {
     this.#most = most
     this.#work = work
-  }
-
-  get size(): number {
-    return this.#waiting.length
+    this.#linger_ms = linger_ms
   }
 
   /** Resolves when the batch with this item is done. When a batch fails, its items are tried one by one, so that a bad one harms itself only. */
@@ -44,7 +43,10 @@ export class Batch<T, R> {
   async #run(): Promise<void> {
     // What comes in the same turn of the event loop belongs together.
     await Promise.resolve()
-    while (this.#waiting.length > 0) await this.#settle(this.#waiting.splice(0, this.#most))
+    while (this.#waiting.length > 0) {
+      if (this.#linger_ms > 0 && this.#waiting.length < this.#most) await pause(this.#linger_ms)
+      await this.#settle(this.#waiting.splice(0, this.#most))
+    }
   }
 
   async #settle(batch: Waiting<T, R>[]): Promise<void> {
