@@ -8,12 +8,12 @@ import type { Topic } from './topics.ts'
 export { closeCodes }
 
 /** A text frame ready for the wire; built once, sent to any number of sockets. */
-export type WireFrame = readonly Buffer[]
+export type WireFrame = Buffer
 
 /** `ws` does not type its `Sender`; this is the documented part used here. */
 const { frame } = (ws as unknown as { Sender: { frame(data: Buffer, options: object): Buffer[] } }).Sender
 export const wireFrame = (text: string): WireFrame =>
-  frame(Buffer.from(text), { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false })
+  Buffer.concat(frame(Buffer.from(text), { fin: true, opcode: 1, mask: false, readOnly: true, rsv1: false }))
 
 /** Bytes that may wait for a socket before the history stops feeding it more. */
 const room = 262_144
@@ -80,7 +80,7 @@ export class Client {
     if (!this.#held) this.write(frame)
     else {
       this.#held.push({ frame, seq })
-      for (const part of frame) this.#heldBytes += part.length
+      this.#heldBytes += frame.length
     }
   }
 
@@ -103,11 +103,8 @@ export class Client {
    * Writes a frame that was built once for everybody. Going past `ws` is safe because compression is off: its sender then writes
    * frames straight to the same socket, in order.
    */
-  write(parts: WireFrame): void {
-    if (!this.open) return
-    if (parts.length > 1) this.#tcp.cork()
-    for (const part of parts) this.#tcp.write(part)
-    if (parts.length > 1) this.#tcp.uncork()
+  write(frame: WireFrame): void {
+    if (this.open) this.#tcp.write(frame)
   }
 
   send(message: object): void {

@@ -108,9 +108,7 @@ export class Hub {
    * none; states have none and overtake events that are held back. Returns how many.
    */
   publish(address: Address, build: () => WireFrame, seq?: number): number {
-    const listeners = new Set<Client>()
-    this.#index.collect(address.customer_id, address.resource_type, address.resource_id, listeners)
-    for (const agent_id of address.agent_ids) this.#index.collect(agent_id, address.resource_type, address.resource_id, listeners)
+    const listeners = this.#index.listeners([address.customer_id, ...address.agent_ids], address.resource_type, address.resource_id)
     if (listeners.size === 0) return 0
     const frame = build()
     let sent = 0

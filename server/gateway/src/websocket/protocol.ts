@@ -176,9 +176,7 @@ export class Protocol {
     for (const topic of topics) index.add(topic, client)
     for (const { seq, body } of events) {
       const { customer_id, agent_ids, resource_type, resource_id } = addressOf(body)
-      const listeners = new Set<Client>()
-      for (const scope_id of [customer_id, ...agent_ids]) index.collect(scope_id, resource_type, resource_id, listeners)
-      if (listeners.size === 0) continue
+      if (index.listeners([customer_id, ...agent_ids], resource_type, resource_id).size === 0) continue
       if (!(await client.drained(hub.limits.write_timeout_ms))) {
         hub.dropSlow(client)
         return

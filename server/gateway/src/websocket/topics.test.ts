@@ -32,11 +32,17 @@ test.each([
 ])('parseTopic(%j) is refused', given => expect(parseTopic(given)).toBeUndefined())
 
 describe('TopicIndex', () => {
-  const collect = (index: TopicIndex<string>, scope: string, resource: string, row: string): string[] => {
-    const into = new Set<string>()
-    index.collect(scope, resource, row, into)
-    return [...into].sort()
-  }
+  const collect = (index: TopicIndex<string>, scope: string, resource: string, row: string): string[] =>
+    [...index.listeners([scope], resource, row)].sort()
+
+  test('several scopes count each listener once', () => {
+    const index = new TopicIndex<string>()
+    index.add(topic(`customer_id:${a}:call`), 'both')
+    index.add(topic(`agent_id:${b}:call:c1`), 'both')
+    index.add(topic(`agent_id:${b}:call:c1`), 'agent')
+    expect([...index.listeners([a, b], 'call', 'c1')].sort()).toEqual(['agent', 'both'])
+    expect([...index.listeners([b], 'call', 'c2')]).toEqual([])
+  })
 
   test('matches whole segments only, and each listener once', () => {
     const index = new TopicIndex<string>()

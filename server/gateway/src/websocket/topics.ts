@@ -45,12 +45,19 @@ export class TopicIndex<L> {
     if (resources.size === 0) this.#scopes.delete(topic.scope_id)
   }
 
-  /** Puts everybody who listens to this row of this scope into `into`, each once. */
-  collect(scope_id: string, resource: string, resource_id: string, into: Set<L>): void {
-    const rows = this.#scopes.get(scope_id)?.get(resource)
-    if (!rows) return
-    for (const listener of rows.get('*') ?? []) into.add(listener)
-    for (const listener of rows.get(resource_id) ?? []) into.add(listener)
+  /** Everybody who listens to this row in one of these scopes, each once. Not to be changed: it may be the index's own set. */
+  listeners(scope_ids: readonly string[], resource: string, resource_id: string): ReadonlySet<L> {
+    const found: Set<L>[] = []
+    for (const scope_id of scope_ids) {
+      const rows = this.#scopes.get(scope_id)?.get(resource)
+      for (const name of ['*', resource_id]) {
+        const set = rows?.get(name)
+        if (set) found.push(set)
+      }
+    }
+    // Mostly all listen to the same: then nothing is copied, however many they are.
+    const [first = new Set<L>(), ...rest] = found
+    return rest.length === 0 ? first : new Set([...first, ...rest.flatMap(set => [...set])])
   }
 
   has(scope_id: string): boolean {
