@@ -1,6 +1,6 @@
 import { type HttpAnswer, HttpError, stamp } from '@voipbin/kernel'
 import type { Ctx } from './queue.ts'
-import { firstHeaders, shortened, signedHeaders, webhookType } from './rules.ts'
+import { attemptId, firstHeaders, shortened, signedHeaders, webhookType } from './rules.ts'
 import type { AttemptRow, DeliveryRow } from './schema.ts'
 
 /** Bytes of an answer that are read and kept. */
@@ -18,7 +18,7 @@ export async function attempt(ctx: Ctx, row: DeliveryRow, place: Place, signal: 
   const signed = signedHeaders(row.request_body, { id: row.event_id, type: webhookType(row.event_type), timestamp: now, secrets })
   const headers = { 'content-type': row.content_type, 'user-agent': 'VoIPBIN-Webhooks/1.0', 'x-request-id': row.request_id, ...signed }
   const base = {
-    id: ctx.newId(),
+    id: attemptId(now, row.id, row.attempt_count + 1),
     customer_id: row.customer_id,
     webhook_delivery_id: row.id,
     webhook_id: row.webhook_id,

@@ -26,8 +26,8 @@ interface RecorderOptions {
 }
 
 const atOnce = 256
-/** How long outcomes wait for others, in milliseconds. The endpoint has its answer already, and its next request does not wait for this. */
-const linger_ms = 5
+/** How long outcomes wait for others under load, in milliseconds. The next request to the endpoint does not wait for this, only the next of the same lane. */
+const linger_ms = 15
 /** How often an endpoint's own record is written while all is well, in milliseconds. */
 const calm_ms = 1_000
 

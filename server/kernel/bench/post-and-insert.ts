@@ -55,11 +55,11 @@ async function consume({ amqp_url, name, prefetch }: NonNullable<Job['queue']>, 
     if (!message) return
     const { event_id, event_type, timestamp, data } = JSON.parse(message.content.toString())
     await deliver(JSON.stringify({ id: event_id, type: event_type, created: timestamp, data }))
-    // Acks on their way when the connection closes may be lost: what they were for comes again in the next round, and is no part of it.
-    if (left <= 0) return
     channel.ack(message)
     if (--left === 0) resolve()
   })
   await promise
+  // Behind the acks on its way, so that none of them is lost and comes again in the next round.
+  await channel.close()
   await connection.close()
 }

@@ -7,6 +7,9 @@ interface Waiting<T, R> {
   reject(error: unknown): void
 }
 
+/** A batch of so many says that more are coming. */
+const busy = 8
+
 /**
  * Works on everything that has come while it was busy with what came before, all together: alone an item waits for nothing, under load many share
  * the cost of a transaction. One batch at a time.
@@ -15,10 +18,12 @@ export class Batch<T, R> {
   #work: (items: readonly T[]) => Promise<readonly R[]>
   #most: number
   #linger_ms: number
+  /** Items of the batch before: what tells load. */
+  #last = 0
   #waiting: Waiting<T, R>[] = []
   #running: Promise<void> | undefined
 
-  /** `work` answers for every item, in their order; at most `most` at once. A batch waits `linger_ms` (default 0) for more to come. */
+  /** `work` answers for every item, in their order; at most `most` at once. Under load a batch waits `linger_ms` (default 0) for more to come. */
   constructor(most: number, work: (items: readonly T[]) => Promise<readonly R[]>, { linger_ms = 0 }: { linger_ms?: number } = {}) {
     this.#most = most
     this.#work = work
@@ -44,8 +49,10 @@ export class Batch<T, R> {
     // What comes in the same turn of the event loop belongs together.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
-      if (this.#linger_ms > 0 && this.#waiting.length < this.#most) await pause(this.#linger_ms)
-      await this.#settle(this.#waiting.splice(0, this.#most))
+      if (this.#linger_ms > 0 && this.#last >= busy && this.#waiting.length < this.#most) await pause(this.#linger_ms)
+      const batch = this.#waiting.splice(0, this.#most)
+      this.#last = batch.length
+      await this.#settle(batch)
     }
   }
 
