@@ -228,7 +228,8 @@ export class Engine {
         .select()
         .from(deliveryTable)
         .where(and(eq(deliveryTable.queue, key), lte(deliveryTable.tm_due, stamp(tx.now()))))
-        .orderBy(asc(deliveryTable.tm_due), asc(deliveryTable.tm_create))
+        // The order of the index, so that no more rows are read, and locked, than are taken.
+        .orderBy(asc(deliveryTable.tm_due), asc(deliveryTable.id))
         .limit(most)
         .for('update', { skipLocked: true })
       if (rows.length === 0) return rows
