@@ -5,7 +5,7 @@ import { stamp } from '@voipbin/kernel'
 import { and, eq, inArray, sql } from 'drizzle-orm'
 import { ended } from '../queue.ts'
 import { stepReplay } from '../replay.ts'
-import { deliveryTable, type ReplayRow, replays } from '../schema.ts'
+import { deliveryTable, type ReplayRow, replays, webhooks } from '../schema.ts'
 import { checkFilters } from './checks.ts'
 import { placeAgain } from './deliveries.ts'
 
@@ -23,6 +23,8 @@ export const replayHandlers = {
     }
     await placeAgain(ctx, webhook_id)
     const row = await ctx.tx(async tx => {
+      // Two that begin at once see each other.
+      if (webhook_id !== null) await webhooks.system.find(tx, { id: webhook_id }, { limit: 1, forUpdate: true })
       const [running] = await replays.system.find(
         tx,
         { customer_id: tx.customer_id, webhook_id, status: 'running' },
