@@ -155,6 +155,21 @@ describe('permissions', () => {
     expect(await grant(['widget_create'])).toBeUndefined()
   })
 
+  test.each([
+    { what: 'that may read agents', permissions: ['agent_read'], made: true, status: 200 },
+    { what: 'that may not', permissions: ['widget_read'], made: true, status: 403 },
+    { what: 'that no agent made', permissions: ['agent_read'], made: false, status: 403 },
+  ])('/me with a key $what answers $status', async ({ permissions, made, status }) => {
+    const maker = fixture.tenant({ permissions })
+    const accesskey = fixture.state.accesskeys.get(tokenHash(maker.accesskey))
+    if (made && accesskey) accesskey.agent_id = maker.agent_id
+    const answer = await fixture.request('GET', '/v1.0/me', { headers: key(maker) })
+    expect([answer.status, answer.body.id ?? answer.body.error.reason]).toEqual([
+      status,
+      status === 200 ? maker.agent_id : 'AGENT_REQUIRED',
+    ])
+  })
+
   test('a super admin acts for a customer it names; nobody else does', async () => {
     const admin = fixture.tenant({ permissions: ['project_super_admin'] })
     const named = { 'x-voipbin-customer-id': tenant.customer_id }

@@ -41,7 +41,7 @@ const hash = z.object({ token_hash: z.string() })
 export interface FixtureState {
   agents: Map<string, { id: string; customer_id: string; username: string; password: string; permissions: string[] }>
   sessions: Map<string, { agent_id: string; customer_id: string; jti: string; live: boolean }>
-  accesskeys: Map<string, { id: string; customer_id: string; scopes: string[]; tm_expire: string | null }>
+  accesskeys: Map<string, { id: string; customer_id: string; agent_id?: string; scopes: string[]; tm_expire: string | null }>
   customers: Map<string, { status: string; rate_limits: { api: number; call_create: number; login: number } }>
   /** How often each operation ran. */
   runs: Map<string, number>
@@ -243,7 +243,7 @@ function operations(state: FixtureState): Record<string, Record<string, Operatio
           const accesskey = state.accesskeys.get(input.token_hash)
           const customer = accesskey && state.customers.get(accesskey.customer_id)
           if (!accesskey || !customer) throw ctx.error('ACCESSKEY_NOT_FOUND' as never)
-          return { accesskey: { ...accesskey, agent_id: null }, customer_status: customer.status, rate_limits: customer.rate_limits }
+          return { accesskey: { agent_id: null, ...accesskey }, customer_status: customer.status, rate_limits: customer.rate_limits }
         },
       },
       getCustomerLimits: {
