@@ -260,12 +260,14 @@ const roles: Record<string, () => Promise<void>> = {
   },
 }
 
-// A bench that was cut off leaves nothing running.
-process.on('disconnect', () => process.exit(1))
-process.on('message', async message => {
-  if (message === 'cpu') return tell(process.cpuUsage())
-  if (message !== 'stop') return
-  for (const end of stop) await end()
+async function finish(): Promise<void> {
+  for (const end of stop.splice(0)) await end()
   process.exit(0)
+}
+// A bench that was cut off leaves nothing behind either.
+process.on('disconnect', finish)
+process.on('message', message => {
+  if (message === 'cpu') tell(process.cpuUsage())
+  if (message === 'stop') void finish()
 })
 await roles[role]?.()
