@@ -1,5 +1,5 @@
-import { uuid7 } from '@voipbin/kernel'
-import { until } from '@voipbin/kernel/testing'
+import { openCache, uuid7 } from '@voipbin/kernel'
+import { testUrl, until } from '@voipbin/kernel/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { historyKeys } from '../src/websocket/history.ts'
 import { Fixture, key, type Tenant, type TestSocket } from './fixture.ts'
@@ -220,6 +220,39 @@ describe('a gateway that goes', () => {
     await again.ask({ type: 'resume', id: 'r', topics: [topic(who)], seq })
     expect(again.frames.find(frame => frame.type === 'gap')).toMatchObject({ id: 'r', reason: 'restarted' })
   })
+})
+
+test('with Redis away a resume is a gap; what came meanwhile can be resumed once it is back', async () => {
+  await using alone = await OwnFixture.open(undefined)
+  const cache = openCache({ url: testUrl('REDIS_URL'), prefix: alone.fixture.prefix })
+  await cache.ready()
+  await alone.fixture.addGateway({ cache })
+  await alone.fixture.gateways[0]?.close()
+  const who = alone.fixture.tenant()
+  const at = async (gateway: number) => {
+    const socket = await alone.fixture.socket(`?accesskey=${who.accesskey}`, gateway)
+    await socket.ask({ type: 'subscribe', id: 's', topics: [topic(who)] })
+    return socket
+  }
+  const open = await at(1)
+  const seq = await numbered(open, async () => (await alone.emit(who, 1))[0] ?? '')
+  cache.redis.disconnect()
+  const ids = await alone.emit(who, 3)
+  for (const id of ids) expect((await open.frame(ofEvent(id))).seq).toBe(0)
+  const early = await alone.fixture.socket(`?accesskey=${who.accesskey}`, 1)
+  early.send({ type: 'resume', id: 'r', topics: [topic(who)], seq })
+  expect(await acked(early)).toMatchObject({ seq: 0, resumed: 0 })
+  expect(early.frames.find(frame => frame.type === 'gap')).toEqual({ type: 'gap', id: 'r', from: seq + 1, to: 0, reason: 'unavailable' })
+  await cache.redis.connect()
+  const later = await until(async () => {
+    const socket = await alone.fixture.socket(`?accesskey=${who.accesskey}`, 1)
+    socket.send({ type: 'resume', id: 'r', topics: [topic(who)], seq })
+    return Number((await acked(socket)).resumed) === 3 ? socket : undefined
+  })
+  expect(events(later).map(frame => [frame.seq, frame.resource_id])).toEqual(ids.map((id, i) => [seq + 1 + i, id]))
+  for (const id of ids) expect(open.frames.filter(ofEvent(id))).toHaveLength(1)
+  await alone.fixture.gateways[1]?.close()
+  await cache.close()
 })
 
 /** A platform of its own, whose gateways come and go. */
