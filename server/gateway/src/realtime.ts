@@ -91,9 +91,9 @@ export function openRealtime(options: RealtimeOptions) {
     log,
     accept: event => sequencer.accept(event),
     observe: event => observe(event, { hub, store, cache, log }),
-    onMissed: ({ covered, first }) => {
+    onMissed: async ({ covered, first }) => {
       if (!first) hub.tell({ type: 'gap', from: 0, to: 0, reason: 'missed' })
-      if (!covered) void sequencer.forget()
+      if (!covered) await sequencer.forget()
     },
   })
   const states = openStateFeed({ connect: options.state_publishers, views: options.states, hub, log })

@@ -26,7 +26,7 @@ export interface EventFeedOptions {
   /** Sees every event, internal ones too, before it is sent: caches are cleared and sockets closed by it. */
   observe(event: Event): void
   /** The queue was not there: events may have passed this gateway by. `covered`: another one has heard them. `first`: no socket was open yet. */
-  onMissed(missed: { covered: boolean; first: boolean }): void
+  onMissed(missed: { covered: boolean; first: boolean }): Promise<void>
 }
 
 export interface EventFeed {
@@ -60,7 +60,7 @@ export function openEventFeed(options: EventFeedOptions): EventFeed {
   const judge = async (alone: boolean): Promise<void> => {
     const covered = !alone && (await coverage.ask().catch(() => false))
     log.info('event queue is new', { queue, covered })
-    options.onMissed({ covered, first })
+    await options.onMissed({ covered, first })
   }
   const begin = (): void => {
     coverage.begin()
