@@ -9,7 +9,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { moduleName, readPage, type Sample, samples, writeModules } from './samples.ts'
+import { moduleName, readPage, type Sample, samples, writeFiles, writeModules } from './samples.ts'
 
 const root = join(import.meta.dirname, '..')
 const all = samples()
@@ -27,7 +27,9 @@ interface Schema {
   allOf?: { $ref?: string }[]
 }
 interface Operation {
+  operationId?: string
   requestBody?: object
+  'x-codeSamples'?: CodeSample[]
 }
 const document = JSON.parse(readFileSync(join(root, 'generated/openapi.json'), 'utf8')) as {
   paths: Record<string, Record<string, Operation>>
@@ -55,6 +57,41 @@ test('every TypeScript sample compiles', { timeout: 120_000 }, () => {
   const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', join(folder, 'tsconfig.json')], { encoding: 'utf8', cwd: folder })
   expect(stdout).toBe('')
   expect(status).toBe(0)
+})
+
+interface CodeSample {
+  lang: string
+  source: string
+}
+const ofReference = Object.entries(document.paths).flatMap(([path, item]) =>
+  Object.entries(item).flatMap(([method, { operationId = '', 'x-codeSamples': shown = [] }]) =>
+    shown.map(sample => ({ ...sample, operation: operationId, name: `${method} ${path}` })),
+  ),
+)
+
+describe('the samples of the reference', () => {
+  test('are there for every operation, as a command and as a program', () => {
+    const operations = Object.values(document.paths).flatMap(item => Object.values(item))
+    expect(ofReference.map(({ lang }) => lang).filter(lang => lang === 'TypeScript')).toHaveLength(operations.length)
+    expect(ofReference.map(({ lang }) => lang).filter(lang => lang === 'Shell')).toHaveLength(operations.length)
+  })
+
+  test('compile', { timeout: 120_000 }, () => {
+    const programs = ofReference.filter(({ lang }) => lang === 'TypeScript')
+    const { folder: place } = writeFiles('reference', new Map(programs.map(({ operation, source }) => [`${operation}.ts`, source])))
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', join(place, 'tsconfig.json')], { encoding: 'utf8', cwd: place })
+    expect(stdout).toBe('')
+    expect(status).toBe(0)
+  })
+
+  test('are commands that a shell understands', () => {
+    const script = ofReference
+      .filter(({ lang }) => lang === 'Shell')
+      .map(({ source }) => source)
+      .join('\n')
+    expect(spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' })
+  })
 })
 
 describe('JSON', () => {

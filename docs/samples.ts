@@ -45,12 +45,16 @@ export function samples(): Sample[] {
 }
 
 /** Writes samples as modules under `docs/dist`, which nobody else reads; gives their folder and file names. */
-export function writeModules(modules: readonly Sample[]): { folder: string; files: string[] } {
-  const folder = join(here, 'dist/samples')
+export const writeModules = (modules: readonly Sample[]): { folder: string; files: string[] } =>
+  writeFiles('samples', new Map(modules.map(sample => [moduleName(sample), sample.text])))
+
+/** Writes programs into a folder of that name under `docs/dist`, ready for the compiler. */
+export function writeFiles(name: string, texts: ReadonlyMap<string, string>): { folder: string; files: string[] } {
+  const folder = join(here, 'dist', name)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const sample of modules) writeFileSync(join(folder, moduleName(sample)), sample.text)
-  const files = modules.map(moduleName)
+  for (const [file, text] of texts) writeFileSync(join(folder, file), text)
+  const files = [...texts.keys()]
   const compilerOptions = { lib: ['es2024', 'esnext.iterator', 'esnext.disposable', 'dom', 'dom.iterable'] }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ extends: '../../../tsconfig.json', compilerOptions, files }))
   return { folder, files }

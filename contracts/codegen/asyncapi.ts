@@ -1,10 +1,13 @@
 import type { Model } from './model.ts'
+import { exampleOf } from './openapi.ts'
 import { type Json, mapSchema, publicSchema, reachable, type Schema } from './schema.ts'
 import { byName, type Output } from './text.ts'
 
 type Node = Record<string, Json>
 interface Message {
   payload?: Schema
+  summary?: string
+  description?: string
   [field: string]: unknown
 }
 interface Parts {
@@ -41,8 +44,30 @@ export function asyncapiFile(model: Model): Output {
   const used = new Set(Object.values(channels).flatMap(channel => Object.keys((channel as { messages: Node }).messages)))
   const messages = Object.fromEntries(Object.entries(merged.messages).filter(([name]) => used.has(name)))
   const servers = { websocket: { host: 'api.voipbin.net', protocol: 'wss', description: 'The gateway of an installation.' } }
-  const text = JSON.stringify({ ...document({ channels, operations, messages }, model, publicSchema), servers }, null, 1)
+  const shown = Object.fromEntries(Object.entries(messages).map(([name, message]) => [name, withExample(name, message, model)]))
+  const text = JSON.stringify({ ...document({ channels, operations, messages: shown }, model, publicSchema), servers }, null, 1)
   return { path: 'asyncapi.json', text: `${text}\n` }
+}
+
+/** An event under its own name, with the example of its resource. */
+function withExample(name: string, message: Message, model: Model): Message {
+  const event = model.events.find(one => one.type === name)
+  const data = event && exampleOf(event.data, model)
+  if (!event || data === undefined) return message
+  const { id, customer_id = '' } = data as { id?: string; customer_id?: string }
+  const payload = {
+    event_id: '01980a4e-5d00-7a11-8c3e-1f2a3b4c5dee',
+    event_type: name,
+    timestamp: '2026-01-20T12:00:00.000Z',
+    customer_id,
+    resource_type: event.resource,
+    resource_id: id ?? (data as Record<string, string>)[`${event.resource}_id`] ?? '',
+    resource_seq: 1,
+    request_id: '01980000-0000-7000-8000-0000000000ff',
+    data,
+  }
+  const description = [message.summary, message.description].filter(Boolean).join(' ')
+  return { title: name, ...message, description, examples: [{ name, summary: message.summary, payload }] }
 }
 
 const isPublicChannel = (name: string, channel: Node): boolean =>

@@ -6,6 +6,7 @@ import { eventsFile } from './events.ts'
 import { sdkFlowFile } from './flow-builder.ts'
 import { realtimeFile, sdkRealtimeFile, sdkWebhooksFile, signFile, webhooksFile } from './frames.ts'
 import { gatewayFiles } from './gateway.ts'
+import { llmsFile } from './llms.ts'
 import { ContractError } from './load.ts'
 import { loadModel, type Model } from './model.ts'
 import { openapiDocument, openapiFile } from './openapi.ts'
@@ -35,6 +36,7 @@ async function outputs(model: Model, bus: Output[]): Promise<Output[]> {
     asyncapiFile(model),
     schemasFile(model),
     errorsFile(model),
+    llmsFile(model),
     projectFile(model),
     eventsFile(model),
     realtimeFile(model),

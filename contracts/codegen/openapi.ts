@@ -1,3 +1,4 @@
+import { codeSamples, sampleOrigin } from './code-samples.ts'
 import type { EventDefinition, Model, PublicOperation } from './model.ts'
 import { httpStatus, reasonsOf } from './reasons.ts'
 import { type Json, publicSchema, reachable, refName, type Schema } from './schema.ts'
@@ -21,7 +22,7 @@ export function openapiDocument(model: Model): Node {
   const errors = new ErrorResponses(model)
   const paths: Record<string, Node> = {}
   for (const [path, own] of byName(groupBy(operations, operation => operation.httpPath))) {
-    paths[path] = Object.fromEntries(own.map(operation => [operation.method.toLowerCase(), operationNode(operation, errors)]))
+    paths[path] = Object.fromEntries(own.map(operation => [operation.method.toLowerCase(), operationNode(operation, model, errors)]))
   }
   const events = model.events.filter(event => !event.internal)
   const webhooks = Object.fromEntries(events.map(event => [webhookName(event), webhookNode(event, model)]))
@@ -31,7 +32,7 @@ export function openapiDocument(model: Model): Node {
     openapi: '3.1.0',
     info: { title: 'VoIPBIN API', version: '1.0.0', description, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
     servers: [
-      { url: 'http://localhost:8080', description: 'A platform started by npm start.' },
+      { url: sampleOrigin, description: 'A platform started by npm start.' },
       { url: 'https://api.voipbin.net', description: 'The hosted platform.' },
     ],
     security: [{ token: [] }, { accesskey: [] }, { token_query: [] }, { accesskey_query: [] }],
@@ -84,13 +85,18 @@ const parameters: Node = {
   },
 }
 const securitySchemes: Node = {
-  token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A session token from `POST /auth/login`.' },
+  token: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'A session token from `POST /auth/login`, or an access key (`ak_…`).',
+  },
   accesskey: { type: 'apiKey', in: 'header', name: 'Authorization', description: '`AccessKey ak_…`' },
   token_query: { type: 'apiKey', in: 'query', name: 'token', description: 'For clients that cannot set headers.' },
   accesskey_query: { type: 'apiKey', in: 'query', name: 'accesskey', description: 'For clients that cannot set headers.' },
 }
 
-function operationNode(operation: PublicOperation, errors: ErrorResponses): Node {
+function operationNode(operation: PublicOperation, model: Model, errors: ErrorResponses): Node {
   const { raw } = operation
   const extensions = Object.fromEntries(keptExtensions.filter(name => name in raw).map(name => [name, raw[name] ?? null]))
   const fields: Json[] = [
@@ -110,6 +116,7 @@ function operationNode(operation: PublicOperation, errors: ErrorResponses): Node
     summary: operation.summary,
     ...(operation.description && { description: operation.description }),
     ...extensions,
+    'x-codeSamples': codeSamples(operation, model) as unknown as Json,
     ...(operation.permission === 'public' && { security: [] }),
     ...(fields.length > 0 && { parameters: fields }),
     ...(raw.requestBody !== undefined && { requestBody: raw.requestBody }),

@@ -9,7 +9,7 @@ import { Exchange, requestIdOf } from './exchange.ts'
 import { process, type Stages } from './pipeline.ts'
 import type { Responder } from './respond.ts'
 import type { Route } from './route.ts'
-import { type StaticFile, sendFile } from './static-files.ts'
+import { type Pages, sendFile } from './static-files.ts'
 
 interface Env {
   Bindings: { incoming: IncomingMessage }
@@ -22,7 +22,7 @@ export interface AppOptions {
   /** Trusted proxies in front. */
   proxies: number
   /** Fixed pages and documents: exact path -> file. */
-  files: ReadonlyMap<string, StaticFile>
+  files: Pages
   /** Answers `/health` and `/ready`: whether, and what to say. */
   probes: Readonly<Record<string, () => Promise<{ ok: boolean; body: object }>>>
   log: Logger
@@ -43,7 +43,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Env> {
     const probe = probes[c.req.path]
     if (probe && reading) return answerProbe(probe, responder, headers)
     const file = files.get(c.req.path)
-    if (file && reading) return sendFile(file, headers, incoming.headers)
+    if (file && reading) return sendFile(typeof file === 'function' ? file() : file, headers, incoming.headers)
     const methods = probe || file ? ['GET', 'HEAD', 'OPTIONS'] : known(c.req.path)
     if (methods.length > 0 && c.req.method === 'OPTIONS') return responder.options(methods, headers)
     const error = methods.length > 0 ? fail.methodNotAllowed(methods.join(', ')) : fail.pathNotFound()

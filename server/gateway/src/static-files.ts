@@ -19,6 +19,9 @@ export interface StaticFile {
   readonly csp?: string | undefined
 }
 
+/** Exact path -> file, or what makes it when it is asked for. */
+export type Pages = ReadonlyMap<string, StaticFile | (() => StaticFile)>
+
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
