@@ -150,6 +150,21 @@ test('every action of the contract has a section with an example', () => {
   for (const [, name, text] of shown) expect((JSON.parse(text ?? '') as { type: string }).type).toBe(name)
 })
 
+/** A sample by its mark, run. */
+const load = async <T>(mark: string): Promise<T> => {
+  const sample = all.find(({ marks }) => marks.run === mark)
+  if (!sample) throw new Error(`no sample is marked run=${mark}`)
+  return (await import(join(folder, moduleName(sample)))) as T
+}
+
+test('the flow of the cookbook is one by the contract', async () => {
+  const { actions } = await load<{ actions: unknown[] }>('flow')
+  expect(actions).toHaveLength(9)
+  expect(problems('/components/schemas/FlowCreate', { name: 'Menu', actions })).toEqual([])
+})
+
+test('what the cookbook signs it accepts', () => expect(load('sign')).resolves.toBeDefined())
+
 describe('webhooks', () => {
   const secret = `whsec_${Buffer.from('a secret for the samples of docs').toString('base64')}`
   const event = {
@@ -158,12 +173,6 @@ describe('webhooks', () => {
     created: '2026-01-20T12:00:30.120Z',
     data: { id: 'x' },
   } as unknown as AnyWebhook
-  const load = async <T>(mark: string): Promise<T> => {
-    const sample = all.find(({ marks }) => marks.run === mark)
-    if (!sample) throw new Error(`no sample is marked run=${mark}`)
-    return (await import(join(folder, moduleName(sample)))) as T
-  }
-
   test('the server of the page takes a genuine delivery and refuses a changed, an old and a foreign one', async () => {
     process.env.VOIPBIN_WEBHOOK_SECRET = secret
     const { server } = await load<{ server: Server }>('webhook')

@@ -46,8 +46,11 @@ describe('requests', () => {
     const keys = seen.map(({ headers }) => headers['idempotency-key'])
     expect(keys).toHaveLength(3)
     expect(new Set(keys).size).toBe(1)
+    expect(keys[0]).toMatch(/^[0-9a-f]{32}$/)
     await client(url).calls.create({ destinations: [{ target: '1001' }] } as never, { idempotency_key: 'mine' })
     expect(seen.at(-1)?.headers['idempotency-key']).toBe('mine')
+    await client(url).calls.create({ destinations: [{ target: '1001' }] } as never)
+    expect(keys).not.toContain(seen.at(-1)?.headers['idempotency-key'])
   })
 
   test('refuse to start without credentials', () => expect(() => new VoIPBIN({})).toThrow('VoIPBIN needs an accessKey or a token'))

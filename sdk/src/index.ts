@@ -68,6 +68,9 @@ interface Sending extends RequestOptions {
   stream?: boolean
 }
 
+/** 128 random bits. `randomUUID` is missing on pages that came over plain http. */
+const randomKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
+
 const noToken = (ms: number): Error => new TimeoutError(`No token within ${ms} ms.`)
 
 /** The tokens of clients made by `withOptions`, by their options. */
@@ -113,7 +116,7 @@ class Client implements Core {
       const body = has('b') ? rest.shift() : undefined
       const options = (rest[0] ?? {}) as RequestOptions
       const headers: Record<string, string> = { ...options.headers }
-      if (has('i')) headers['idempotency-key'] = options.idempotency_key ?? crypto.randomUUID()
+      if (has('i')) headers['idempotency-key'] = options.idempotency_key ?? randomKey()
       const run = (raw: boolean, more?: object): Promise<Received<unknown>> => {
         const sending = { ...options, isPublic: has('p'), stream: raw }
         const parseAs = raw ? 'stream' : has('r') ? 'blob' : 'json'

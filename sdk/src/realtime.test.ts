@@ -314,7 +314,8 @@ test('a refused key ends the client', async () => {
   const client = connect(url, { accessKey: 'bad' })
   await expect(client.connect()).rejects.toMatchObject({ name: 'RealtimeError', reason: 'TOPIC_DENIED', request_id: 'r' })
   await vi.waitFor(() => expect(closes).toEqual([1000]))
-  await expect(client.connect()).rejects.toThrow('The client is closed.')
+  await expect(client.connect()).rejects.toBeInstanceOf(RealtimeError)
+  await expect(client[Symbol.asyncIterator]().next()).rejects.toBeInstanceOf(RealtimeError)
   expect(peers).toHaveLength(1)
 })
 

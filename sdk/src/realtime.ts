@@ -93,6 +93,8 @@ export class Realtime {
   #token = ''
   /** A token that the platform no longer takes. */
   #refused: string | undefined
+  /** Why it is closed, when nobody asked for it. */
+  #error: Error | undefined
   #failures = 0
   #opened = 0
   #retry: ReturnType<typeof setTimeout> | undefined
@@ -112,7 +114,7 @@ export class Realtime {
 
   /** Connects and authenticates; `subscribe` does it by itself. Rejects when this attempt fails; unless the credentials are refused, others follow. */
   connect(): Promise<void> {
-    if (this.#state === 'closed') return Promise.reject(new Error('The client is closed.'))
+    if (this.#state === 'closed') return Promise.reject(this.#error ?? new Error('The client is closed.'))
     clearTimeout(this.#retry)
     this.#ready ??= this.#open()
     return this.#ready
@@ -155,7 +157,7 @@ export class Realtime {
     const queue: FrameQueue = new FrameQueue(queueLimit, () => this.#queues.delete(queue))
     if (early) this.#queues.delete(early)
     early?.moveTo(queue)
-    if (this.#state === 'closed') queue.end()
+    if (this.#state === 'closed') queue.end(this.#error)
     else this.#queues.add(queue)
     return queue
   }
@@ -167,6 +169,7 @@ export class Realtime {
 
   #finish(error?: Error): void {
     if (this.#state === 'closed') return
+    this.#error = error
     this.#tell('closed')
     clearTimeout(this.#retry)
     clearTimeout(this.#renewal)

@@ -33,6 +33,29 @@ describe('sign and unwrap', () => {
     await expect(unwrap(request, [secret], { now })).resolves.toEqual(payload)
   })
 
+  test('take a Request of another make, with or without its headers, and bytes of any kind', async () => {
+    const { body, headers } = await sign(payload, secret, now)
+    const request = { text: () => Promise.resolve(body), headers: new Headers(headers) } as unknown as Request
+    await expect(unwrap(request, secret, { now })).resolves.toEqual(payload)
+    await expect(unwrap(request, headers, secret, { now })).resolves.toEqual(payload)
+    await expect(unwrap(new TextEncoder().encode(body).buffer, headers, secret, { now })).resolves.toEqual(payload)
+  })
+
+  test.each([{ secrets: '' }, { secrets: [] }, { secrets: [secret, ''] }])(
+    'refuse to work without a secret: $secrets',
+    async ({ secrets }) => {
+      const { body, headers } = await sign(payload, secret, now)
+      await expect(unwrap(body, headers, secrets, { now })).rejects.toThrow('unwrap needs the secret of the webhook')
+    },
+  )
+
+  test('take longer when they are told to', async () => {
+    const { body, headers } = await sign(payload, secret, now)
+    const later = new Date(now.getTime() + 3_600_000)
+    await expect(unwrap(body, headers, secret, { now: later, toleranceSeconds: 3601 })).resolves.toEqual(payload)
+    await expect(unwrap(body, headers, secret, { now: later, toleranceSeconds: 3599 })).rejects.toBeInstanceOf(SignatureError)
+  })
+
   test('accept any active secret on either side during a rotation', async () => {
     const { body, headers } = await sign(payload, [other, secret], now)
     for (const active of [secret, other]) await expect(unwrap(body, headers, active, { now })).resolves.toEqual(payload)

@@ -7,27 +7,27 @@ export { SignatureError } from './sign.ts'
 
 type HeaderMap = Headers | Readonly<Record<string, string | readonly string[] | undefined>>
 
+type Secrets = string | readonly string[]
+type RawBody = string | Uint8Array | ArrayBuffer
+
 /**
- * Checks a delivery and returns its payload, which narrows by `type`. Pass the raw body as it arrived: parsed and printed again it differs.
+ * Checks a delivery and returns its payload, which narrows by `type`. Pass the raw body as it arrived: parsed and printed again it differs. Either of the
+ * two signature styles will do.
  * @param secrets One secret (`whsec_…`), or several while one replaces the other.
  * @throws SignatureError when the delivery is not genuine or too old.
  */
-export async function unwrap(
-  body: string | Uint8Array,
-  headers: HeaderMap,
-  secrets: string | readonly string[],
-  options?: VerifyOptions,
-): Promise<AnyWebhook>
-export async function unwrap(request: Request, secrets: string | readonly string[], options?: VerifyOptions): Promise<AnyWebhook>
-export async function unwrap(first: string | Uint8Array | Request, ...rest: readonly unknown[]): Promise<AnyWebhook> {
-  const isRequest = first instanceof Request
-  const [headers, secrets, options] = (isRequest ? [first.headers, ...rest] : rest) as [
-    HeaderMap,
-    string | readonly string[],
-    VerifyOptions?,
-  ]
-  const body = isRequest ? await first.text() : typeof first === 'string' ? first : new TextDecoder().decode(first)
-  await verifyHeaders(body, lookup(headers), [secrets].flat(), options)
+export async function unwrap(body: RawBody | Request, headers: HeaderMap, secrets: Secrets, options?: VerifyOptions): Promise<AnyWebhook>
+export async function unwrap(request: Request, secrets: Secrets, options?: VerifyOptions): Promise<AnyWebhook>
+export async function unwrap(first: RawBody | Request, ...rest: readonly unknown[]): Promise<AnyWebhook> {
+  // Frameworks bring Request classes of their own: what has a text is one.
+  const request = typeof first === 'object' && 'text' in first ? first : undefined
+  const isShort = typeof rest[0] === 'string' || Array.isArray(rest[0])
+  const [headers, secrets, options] = (request && isShort ? [request.headers, ...rest] : rest) as [HeaderMap, Secrets, VerifyOptions?]
+  const keys = [secrets].flat()
+  // An empty secret signs, too: anybody could.
+  if (keys.length === 0 || keys.some(secret => !secret)) throw new TypeError('unwrap needs the secret of the webhook')
+  const body = request ? await request.text() : typeof first === 'string' ? first : new TextDecoder().decode(first as Uint8Array)
+  await verifyHeaders(body, lookup(headers), keys, options)
   return parse(body)
 }
 

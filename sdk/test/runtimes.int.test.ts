@@ -79,6 +79,12 @@ describe('the tarball runs on', () => {
     })
   }
 
+  test("the machine's Node is another one than ours, and not too old", async () => {
+    const version = (await packed.run(machineNode(), ['--version'])).trim()
+    console.log(`the machine's Node is ${version}`)
+    expect(Number(/^v(\d+)/.exec(version)?.[1])).toBeGreaterThanOrEqual(20)
+  })
+
   test('Chromium', { timeout: 60_000 }, async () => {
     const dist = path.join(packed.folder, 'dist')
     const scripts = readdirSync(dist, { recursive: true })
