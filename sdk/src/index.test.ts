@@ -53,6 +53,12 @@ describe('requests', () => {
     expect(keys).not.toContain(seen.at(-1)?.headers['idempotency-key'])
   })
 
+  test.each(['', '.', '..', undefined])('refuse %j where an id belongs', async id => {
+    const { url, seen } = await serve({ status: 200 })
+    expect(() => client(url).calls.delete(id as string)).toThrow(`'${id}' is no id`)
+    expect(seen).toEqual([])
+  })
+
   test('refuse to start without credentials', () => expect(() => new VoIPBIN({})).toThrow('VoIPBIN needs an accessKey or a token'))
 })
 
@@ -210,6 +216,28 @@ describe('an answer', () => {
     const file = await client(url).storageFiles.getContent('f1', query as never)
     expect([file.type, await file.text()]).toEqual(['audio/wav', 'RIFF'])
     expect(seen[0]?.headers.authorization).toBeUndefined()
+  })
+
+  test('of a file may take longer than the time limit, and is a failed connection when it breaks off', async () => {
+    const gates: (() => void)[] = []
+    const file = (end: (controller: ReadableStreamDefaultController) => void) => {
+      const pull = async (controller: ReadableStreamDefaultController): Promise<void> => {
+        await new Promise<void>(resolve => gates.push(resolve))
+        end(controller)
+      }
+      const answer = () => Promise.resolve(new Response(new ReadableStream({ pull }, { highWaterMark: 0 })))
+      return client('http://localhost', { timeout_ms: 30, fetch: answer }).storageFiles.getContent('f1', {} as never)
+    }
+    const slow = file(controller => controller.close())
+    await expect.poll(() => gates).toHaveLength(1)
+    // Until after the time limit, which would have ended it.
+    await expect(client((await serve('hang')).url, { timeout_ms: 60, maxRetries: 0 }).calls.get('c1')).rejects.toBeInstanceOf(TimeoutError)
+    gates[0]?.()
+    expect((await slow).size).toBe(0)
+    const broken = file(controller => controller.error(new TypeError('terminated')))
+    await expect.poll(() => gates).toHaveLength(2)
+    gates[1]?.()
+    await expect(broken).rejects.toBeInstanceOf(ConnectionError)
   })
 
   test('that is no JSON is a failed connection', async () => {

@@ -44,7 +44,7 @@ export interface VoIPBINOptions {
   baseUrl?: string
   /** Attempts after the first. Default 2. */
   maxRetries?: number
-  /** Per attempt, in milliseconds. Default 30,000. */
+  /** Per attempt, in milliseconds: until the whole answer is there, of files and with `asResponse()` until it begins. Default 30,000. */
   timeout_ms?: number
   /** Told before every further attempt. */
   onRetry?: (info: RetryInfo) => void
@@ -70,6 +70,12 @@ interface Sending extends RequestOptions {
 
 /** 128 random bits. `randomUUID` is missing on pages that came over plain http. */
 const randomKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('')
+
+/** A value for the path. An empty one, and dots, would lead to another path: `delete('')` to that of the list. */
+function segment(name: string, value: unknown): unknown {
+  if (value === undefined || /^\.{0,2}$/.test(String(value))) throw new TypeError(`'${value}' is no ${name}`)
+  return value
+}
 
 const noToken = (ms: number): Error => new TimeoutError(`No token within ${ms} ms.`)
 
@@ -110,7 +116,7 @@ class Client implements Core {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map(match => match[1] ?? '')
     const has = (flag: string): boolean => flags.includes(flag)
     return (...args) => {
-      const inPath = Object.fromEntries(names.map((name, i) => [name, args[i]]))
+      const inPath = Object.fromEntries(names.map((name, i) => [name, segment(name, args[i])]))
       const rest = args.slice(names.length)
       const query = has('q') ? (rest.shift() as object | undefined) : undefined
       const body = has('b') ? rest.shift() : undefined
@@ -118,7 +124,8 @@ class Client implements Core {
       const headers: Record<string, string> = { ...options.headers }
       if (has('i')) headers['idempotency-key'] = options.idempotency_key ?? randomKey()
       const run = (raw: boolean, more?: object): Promise<Received<unknown>> => {
-        const sending = { ...options, isPublic: has('p'), stream: raw }
+        // Files may take longer than `timeout_ms`; only their beginning may not.
+        const sending = { ...options, isPublic: has('p'), stream: raw || has('r') }
         const parseAs = raw ? 'stream' : has('r') ? 'blob' : 'json'
         return this.#run(verb, path, { body, headers, parseAs, params: { path: inPath, query: { ...query, ...more } } }, sending)
       }
@@ -141,6 +148,7 @@ class Client implements Core {
       return { data, response }
     } catch (error) {
       if (error instanceof SyntaxError) throw new ConnectionError('The answer is no JSON.', { cause: error })
+      if (sending.stream && error instanceof TypeError) throw new ConnectionError('The connection failed.', { cause: error })
       throw error
     }
   }

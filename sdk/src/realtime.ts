@@ -329,7 +329,7 @@ export class Realtime {
     this.#seq = Math.max(this.#seq, seq)
     if (this.#seen.has(event_id)) return false
     this.#seen.add(event_id)
-    if (this.#seen.size > earlyLimit) for (const oldest of this.#seen) return this.#seen.delete(oldest)
+    if (this.#seen.size > earlyLimit) this.#seen.delete(this.#seen.values().next().value ?? '')
     return true
   }
 
