@@ -44,7 +44,9 @@ export async function pack(): Promise<Packed> {
     tarball,
     app,
     folder: path.join(app, 'node_modules/@voipbin/sdk'),
-    run: async (command, args, env = {}) => (await run(command, args, { cwd: app, env: { ...process.env, ...env } })).stdout,
+    // A program that hangs must not outlive its test.
+    run: async (command, args, env = {}) =>
+      (await run(command, args, { cwd: app, env: { ...process.env, ...env }, timeout: 50_000 })).stdout,
     dispose: () => rmSync(folder, { recursive: true }),
   }
 }
