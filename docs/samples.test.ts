@@ -136,10 +136,10 @@ describe('requests by curl', () => {
 const commandsOf = (text: string): string[] => [...text.matchAll(/^curl (?:[^\n']|'[^']*')*/gm)].map(match => match[0])
 
 function requestOf(command: string): { method: string; path: string; body: string | undefined } {
-  const path = /"\$API(\/[^"?]*)/.exec(command)?.[1] ?? ''
+  const [, base = '', path = ''] = /"\$(API|AUTH)(\/[^"?]*)/.exec(command) ?? []
   const body = / -d '([^']*)'/.exec(command)?.[1]
   const method = (/ -X (\w+)/.exec(command)?.[1] ?? (body === undefined ? 'GET' : 'POST')).toLowerCase()
-  return { method, path: `/v1.0${path.replaceAll('$ID', '{id}')}`, body }
+  return { method, path: `${base === 'AUTH' ? '/auth' : '/v1.0'}${path.replaceAll('$ID', '{id}')}`, body }
 }
 
 test('every action of the contract has a section with an example', () => {

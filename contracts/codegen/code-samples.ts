@@ -63,10 +63,8 @@ function curl(operation: PublicOperation, model: Model): string {
 }
 
 function typescript(operation: PublicOperation, model: Model): string {
-  const isPublic = operation.permission === 'public'
-  const given = [isPublic ? '' : "accessKey: process.env.VOIPBIN_ACCESS_KEY ?? ''", `baseUrl: '${sampleOrigin}'`].filter(
-    part => part !== '',
-  )
+  // Signing in needs no token, and the client wants some.
+  const credential = operation.permission === 'public' ? "token: 'none'" : "accessKey: process.env.VOIPBIN_ACCESS_KEY ?? ''"
   const query = requiredQuery(operation, model)
   const body = bodyOf(operation)
   const parameters = [
@@ -76,7 +74,7 @@ function typescript(operation: PublicOperation, model: Model): string {
   ]
   const call = `client.${camel(operation.tag)}.${methodName(operation, model)}(${parameters.join(', ')})`
   const output = operation.output && isRows(operation) ? `for await (const row of ${call}) console.log(row)` : `console.log(await ${call})`
-  return `import { VoIPBIN } from '@voipbin/sdk'\n\nconst client = new VoIPBIN({ ${given.join(', ')} })\n${output}\n`
+  return `import { VoIPBIN } from '@voipbin/sdk'\n\nconst client = new VoIPBIN({ ${credential}, baseUrl: '${sampleOrigin}' })\n${output}\n`
 }
 
 /** Whether the SDK gives the answer row by row. */
