@@ -60,7 +60,9 @@ async function find(ctx: Ctx, hash: string): Promise<SpeechRow | undefined> {
 /** The row with a URL that is good for long enough; nothing when its file is gone. */
 async function renewed(ctx: Ctx, row: SpeechRow): Promise<SpeechRow | undefined> {
   if (!row.file_id) return undefined
-  if (Date.parse(row.tm_expire) - ctx.now().getTime() > urlRest_s * 1_000) return row
+  // Whoever moved the gateway to another address finds speech of before, whose URLs lead to the old one.
+  const isHere = row.media_uri.startsWith(`${mediaBase(ctx)}/`)
+  if (isHere && Date.parse(row.tm_expire) - ctx.now().getTime() > urlRest_s * 1_000) return row
   try {
     const url = await mediaUrl(ctx, row.file_id)
     return await ctx.tx(tx => speeches.update(tx, row.id, url))
@@ -70,13 +72,17 @@ async function renewed(ctx: Ctx, row: SpeechRow): Promise<SpeechRow | undefined>
   }
 }
 
+function mediaBase(ctx: Ctx): string {
+  const { PUBLIC_URL, MEDIA_URL = PUBLIC_URL } = config.of(ctx)
+  return MEDIA_URL.replace(/\/$/, '')
+}
+
 /** Where an Asterisk fetches a file; the gateway answers with its content type, from which Asterisk takes the format. */
 async function mediaUrl(ctx: Ctx, file_id: string): Promise<Pick<SpeechRow, 'media_uri' | 'tm_expire'>> {
   const { uri, tm_expire } = await ctx.call('createDownloadUrl', { id: file_id, expire: urlLife_s })
-  const { PUBLIC_URL, MEDIA_URL = PUBLIC_URL } = config.of(ctx)
   const { pathname, search } = new URL(uri)
   const path = pathname.slice(pathname.indexOf('/v1.0/'))
-  return { media_uri: `${MEDIA_URL.replace(/\/$/, '')}${path}${search}`, tm_expire }
+  return { media_uri: `${mediaBase(ctx)}${path}${search}`, tm_expire }
 }
 
 interface Order {

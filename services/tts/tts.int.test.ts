@@ -107,6 +107,14 @@ describe('createSpeech', () => {
     now = Date.now()
   })
 
+  test('follows the gateway to another address', async () => {
+    const first = await speech('Please hold the line.')
+    await app.query("UPDATE tts_speeches SET media_uri = REPLACE(media_uri, '127.0.0.1:9999', '127.0.0.1:9998')")
+    const again = await speech('Please hold the line.')
+    expect(again).toMatchObject({ cached: true, file_id: first.file_id })
+    expect(new URL(again.media_uri).host).toBe('127.0.0.1:9999')
+  })
+
   test('speaks again when the file was deleted', async () => {
     const first = await speech('Good bye.')
     await app.call('deleteStorageFile', { id: first.file_id ?? '' }, mine)
