@@ -96,8 +96,10 @@ async function insertIncoming(
   const { asterisk_id, channel_id } = entered
   const [known] = await calls.system.find(tx, { channel_id }, { limit: 1 })
   if (known) return null
+  const now = stamp(tx.now())
   const made = await calls.insert(tx, {
     id,
+    tm_create: now,
     owner_type: 'customer',
     owner_id: customer_id,
     type: 'flow',
@@ -117,7 +119,7 @@ async function insertIncoming(
     provider_id,
     sip_call_id: entered.channel.sip_call_id || null,
     dialroutes: [],
-    tm_ringing: stamp(tx.now()),
+    tm_ringing: now,
   })
   await tx.emit('call.created', { ...made, status: 'initiating', tm_ringing: null })
   await tx.emit('call.ringing', made)

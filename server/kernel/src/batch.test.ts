@@ -36,3 +36,10 @@ test('a bad item harms itself only; a database that is away harms all, once', as
   expect(gone.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
   expect(calls).toBe(5)
 })
+
+test.each([0, 1, 2, 3, 4, 5, 6, 7, 8])('what comes %i turns after an answer is worked on, too', async turns => {
+  const batch = new Batch<number, number>(10, async items => items)
+  expect(await batch.add(1)).toBe(1)
+  for (let i = 0; i < turns; i++) await Promise.resolve()
+  expect(await batch.add(2)).toBe(2)
+})

@@ -34,9 +34,7 @@ export class Batch<T, R> {
   add(item: T): Promise<R> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject })
-      this.#running ??= this.#run().finally(() => {
-        this.#running = undefined
-      })
+      this.#running ??= this.#run()
     })
   }
 
@@ -54,6 +52,8 @@ export class Batch<T, R> {
       this.#last = batch.length
       await this.#settle(batch)
     }
+    // In the same turn as the last look at what waits: an item that came in between would never be worked on.
+    this.#running = undefined
   }
 
   async #settle(batch: Waiting<T, R>[]): Promise<void> {

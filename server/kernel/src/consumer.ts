@@ -173,9 +173,7 @@ export class Subscription {
   #finish(delivery: Delivery): void {
     this.#finished.push(delivery)
     this.#settling.add(delivery.event.event_id)
-    this.#finishing ??= this.#writeFinished().finally(() => {
-      this.#finishing = undefined
-    })
+    this.#finishing ??= this.#writeFinished()
   }
 
   async #writeFinished(): Promise<void> {
@@ -195,6 +193,8 @@ export class Subscription {
         ack(delivery)
       }
     }
+    // In the same turn as the last look, or what is finished in between would not be acked.
+    this.#finishing = undefined
   }
 
   /** Moves an event to the dead-letter queue: there first, acked after. */

@@ -14,7 +14,8 @@ export type OwnedTable = MySqlTable & Record<'id' | 'customer_id' | 'version' | 
 /** The columns a repo fills itself. */
 type Kept = 'customer_id' | 'version' | 'tm_create' | 'tm_update' | 'tm_delete'
 export type Row<T extends OwnedTable> = T['$inferSelect']
-export type NewRow<T extends OwnedTable> = Omit<T['$inferInsert'], Kept | 'id'> & { id?: string }
+/** `tm_create` may be given for a row that other times of the same moment stand beside. */
+export type NewRow<T extends OwnedTable> = Omit<T['$inferInsert'], Kept | 'id'> & { id?: string; tm_create?: string }
 export type Patch<T extends OwnedTable> = Partial<Omit<T['$inferSelect'], Kept | 'id'>>
 
 /** What a read needs. Inside a transaction pass `tx`: it reads there, past the cache. */
@@ -219,7 +220,7 @@ class TableRepo {
   }
 
   async #insert(tx: Tx, values: Record<string, unknown>, customer_id: string): Promise<AnyRow> {
-    const now = stamp(tx.now())
+    const now = values.tm_create ?? stamp(tx.now())
     const given = { ...values, id: values.id ?? tx.newId(), customer_id, version: 1, tm_create: now, tm_update: now }
     await tx.db.insert(this.table).values(given as never)
     const row = this.#complete(given) ?? (await this.#select(tx.db, given.id as string))

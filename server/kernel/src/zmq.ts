@@ -53,9 +53,7 @@ export class StatePublisher implements StateSink {
   publish(message: StateMessage): void {
     if (this.#closed || this.#queue.length >= highWater) return void metrics.states.inc({ state_type: message.type, outcome: 'dropped' })
     this.#queue.push(message)
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = undefined
-    })
+    this.#sending ??= this.#send()
   }
 
   /** Safe to call twice. */
@@ -67,6 +65,7 @@ export class StatePublisher implements StateSink {
 
   /** One after another: the socket takes no second message while it sends. */
   async #send(): Promise<void> {
+    await Promise.resolve()
     for (let message = this.#queue.shift(); message; message = this.#queue.shift()) {
       try {
         await this.#socket.send([message.type, JSON.stringify(message.data)])
@@ -76,6 +75,8 @@ export class StatePublisher implements StateSink {
         this.#log.debug('state not sent', { state_type: message.type, err: error })
       }
     }
+    // In the same turn as the last look at the queue, or what comes in between would stay there.
+    this.#sending = undefined
   }
 }
 
