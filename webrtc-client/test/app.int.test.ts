@@ -179,6 +179,11 @@ test('history pages on, events arrive, can be filtered and held', async () => {
   await ada.getByText('Paused · 1 new').waitFor()
   await ada.getByTestId('pause-events').click()
   await expect.poll(() => list.count()).toBe(3)
+  const unanswered = { tm_answer: null, duration: 0 }
+  gateway.emit('call.hungup', { ...callRow('c-declined', '1002', '1001'), ...unanswered, hangup_cause: 'user_busy' })
+  await expect.poll(() => rows.first().textContent()).toContain('Declined')
+  gateway.emit('call.hungup', { ...callRow('c-missed', '1002', '1001'), ...unanswered, hangup_cause: 'no_answer' })
+  await expect.poll(() => rows.first().textContent()).toContain('Missed')
 })
 
 test('a wrong password says so; a new softphone password is made on request', async () => {

@@ -60,10 +60,13 @@ export function History() {
 
 type Side = 'incoming' | 'outgoing' | 'missed' | 'other'
 
+/** Somebody at this extension saw the call and did not want it: that is not missed. */
+const isDeclined = ({ hangup_cause }: Call): boolean => hangup_cause === 'user_busy' || hangup_cause === 'call_rejected'
+
 /** A call row is one leg seen from the platform; here it is turned to how this extension saw it. */
 function sideOf(row: Call, mine: string | undefined): Side {
   if (mine && row.source.target === mine) return 'outgoing'
-  if (mine && row.destination.target === mine) return row.tm_answer || row.status !== 'completed' ? 'incoming' : 'missed'
+  if (mine && row.destination.target === mine) return row.tm_answer || row.status !== 'completed' || isDeclined(row) ? 'incoming' : 'missed'
   return 'other'
 }
 
@@ -103,6 +106,7 @@ function Row({ row }: { row: Call }) {
 
 function outcome(row: Call, side: Side): string {
   if (row.tm_answer) return duration(row.duration ?? 0)
+  if (side === 'incoming') return 'Declined'
   return side === 'missed' ? 'Missed' : causeText(row.hangup_cause)
 }
 
