@@ -23,11 +23,12 @@ export function codeSamples(operation: PublicOperation, model: Model): CodeSampl
 interface Media {
   content?: Record<string, { example?: Json }>
 }
-const bodyOf = ({ raw }: PublicOperation): Json | undefined =>
+/** The example of its body. */
+export const bodyOf = ({ raw }: PublicOperation): Json | undefined =>
   (raw.requestBody as Media | undefined)?.content?.['application/json']?.example
 
 /** What stands for a parameter: its example, an id, a number, or its name. */
-function exampleOf({ name, schema }: Field, model: Model): string {
+export function exampleOf({ name, schema }: Field, model: Model): string {
   const { example, enum: values, format, pattern = '' } = resolve(schema, model.schemas)
   if (typeof example === 'string') return example
   if (values) return String(values[0])
@@ -36,7 +37,7 @@ function exampleOf({ name, schema }: Field, model: Model): string {
 }
 
 /** The query parameters that have to be there. */
-function requiredQuery(operation: PublicOperation, model: Model): [string, string | number][] {
+export function requiredQuery(operation: PublicOperation, model: Model): [string, string | number][] {
   const isNumber = ({ schema }: Field): boolean =>
     typesOf(resolve(schema, model.schemas)).types.some(type => /^(integer|number)$/.test(type))
   const needed = operation.query.filter(field => field.required)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import path from 'node:path'
 import { asyncapiFile } from './asyncapi.ts'
 import { busFiles, parseBus } from './bus.ts'
+import { sdkCommandsFile } from './commands.ts'
 import { eventsFile } from './events.ts'
 import { sdkFlowFile } from './flow-builder.ts'
 import { realtimeFile, sdkRealtimeFile, sdkWebhooksFile, signFile, webhooksFile } from './frames.ts'
@@ -46,6 +47,7 @@ async function outputs(model: Model, bus: Output[]): Promise<Output[]> {
     sdkRequestFile(),
     sdkReasonsFile(model),
     sdkResourcesFile(model),
+    sdkCommandsFile(model),
     sdkFlowFile(model),
     sdkRealtimeFile(model, known),
     sdkWebhooksFile(model),

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { rolldown } from 'rolldown'
@@ -10,14 +10,33 @@ const dist = path.join(sdk, 'dist')
 /** What a package can be imported as: `@voipbin/sdk`, `@voipbin/sdk/webhooks` … */
 export const entries: readonly string[] = ['index', 'webhooks', 'realtime', 'flow']
 
-/** Writes `dist/`: ESM and CommonJS with everything bundled, and types for both, the generated part included. */
+/** Packages that are copied into ours: the client's, and the WebSocket of the command, because Node 20 has none. */
+const bundled = ['openapi-fetch', 'ws']
+
+/** Writes `dist/`: ESM and CommonJS with everything bundled, and types for both, the generated part included; and the command `voipbin`. */
 export async function build(): Promise<void> {
   rmSync(dist, { recursive: true, force: true })
   await bundle()
+  await bundleCommand()
   declare()
-  const { name, version } = require('openapi-fetch/package.json') as { name: string; version: string }
-  const license = readFileSync(path.join(packageFolder('openapi-fetch'), 'LICENSE'), 'utf8')
-  writeFileSync(path.join(dist, 'THIRD-PARTY.md'), `Contains ${name} ${version}:\n\n${license}`)
+  const licences = bundled.map(name => {
+    const { version } = require(`${name}/package.json`) as { version: string }
+    return `Contains ${name} ${version}:\n\n${readFileSync(path.join(packageFolder(name), 'LICENSE'), 'utf8')}`
+  })
+  writeFileSync(path.join(dist, 'THIRD-PARTY.md'), licences.join('\n'))
+}
+
+/** `dist/cli.js`, apart from the library, which does not grow by it. */
+async function bundleCommand(): Promise<void> {
+  const build = await rolldown({
+    input: { cli: path.join(sdk, 'src/cli/main.ts') },
+    platform: 'node',
+    // Additions to ws that it does without.
+    external: ['bufferutil', 'utf-8-validate'],
+  })
+  await build.write({ dir: dist, format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'chunks/cli-[name].js' })
+  await build.close()
+  chmodSync(path.join(dist, 'cli.js'), 0o755)
 }
 
 async function bundle(): Promise<void> {
@@ -46,7 +65,8 @@ function declare(): void {
   copy(
     path.resolve(sdk, '../generated/sdk'),
     path.join(stage, 'generated'),
-    name => name.endsWith('.ts'),
+    // What only the command reads has no types to publish.
+    name => name.endsWith('.ts') && name !== 'commands.ts',
     text => text,
   )
   const config = {

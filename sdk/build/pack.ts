@@ -28,6 +28,7 @@ export function published(source: Manifest): Manifest {
     // For those that do not read `exports`.
     main: './dist/index.cjs',
     types: './dist/index.d.cts',
+    bin: { voipbin: './dist/cli.js' },
     exports: { ...Object.fromEntries(exports), './package.json': './package.json' },
   }
 }
