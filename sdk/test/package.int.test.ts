@@ -41,6 +41,24 @@ describe('the package', () => {
   })
 })
 
+describe('the command', () => {
+  test('is in one place that only the command loads', () => {
+    const manifest = JSON.parse(readFileSync(path.join(packed.folder, 'package.json'), 'utf8')) as { bin: unknown; version: string }
+    expect(manifest.bin).toEqual({ voipbin: './dist/cli.js' })
+    const dist = path.join(packed.folder, 'dist')
+    const library = readdirSync(dist, { recursive: true })
+      .map(String)
+      .filter(file => /\.(js|cjs)$/.test(file) && !/^cli\.js$|^chunks\/cli-/.test(file))
+    expect(library.length).toBeGreaterThan(7)
+    for (const file of library) expect(readFileSync(path.join(dist, file), 'utf8')).not.toMatch(/voipbin login|Calls one or more destinations/)
+    expect(readFileSync(path.join(dist, 'THIRD-PARTY.md'), 'utf8')).toMatch(/Contains openapi-fetch [\s\S]*Contains ws /)
+    const bytes = readFileSync(path.join(dist, 'cli.js')).length
+    console.log(`cli.js: ${bytes} B, package ${readFileSync(packed.tarball).length} B packed`)
+    // What npx fetches; the library's own sizes are below.
+    expect(bytes).toBeLessThan(250_000)
+  })
+})
+
 describe('size, minified and compressed', () => {
   const size = async (code: string): Promise<number> => {
     const text = await bundle({ code, from: packed.app, minify: true })

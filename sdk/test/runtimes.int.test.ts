@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { chromium } from 'playwright-core'
@@ -70,6 +72,23 @@ const runtimes: Record<string, () => string[]> = {
   Bun: () => [program(`@oven/bun-linux-${arch === 'x64' ? 'x64' : 'aarch64'}/bin/bun`), 'run'],
 }
 
+/** What `voipbin listen` prints until it is told to end, which it does at once and without complaint. */
+async function listened(node: string, bin: string, env: Record<string, string>): Promise<{ event_type: string }[]> {
+  const child = spawn(node, [bin, 'listen', '--topics', 'call', '--output', 'jsonl'], { env: { ...process.env, ...env } })
+  let [out, err] = ['', '']
+  child.stdout.on('data', data => {
+    out += String(data)
+    if (out.split('\n').length > 2) child.kill('SIGINT')
+  })
+  child.stderr.on('data', data => {
+    err += String(data)
+  })
+  const [code] = (await once(child, 'close', { signal: AbortSignal.timeout(30_000) })) as [number]
+  if (code !== 0) throw new Error(`listen ended with ${code}: ${err}`)
+  const lines = out.trim().split('\n')
+  return lines.map(line => JSON.parse(line) as { event_type: string })
+}
+
 describe('the tarball runs on', () => {
   for (const [name, command] of Object.entries(runtimes)) {
     test.each(['main.js', 'main.cjs'])(`${name}, %s`, { timeout: 60_000 }, async file => {
@@ -78,6 +97,22 @@ describe('the tarball runs on', () => {
       expect(JSON.parse(await packed.run(executable, [...args, file], quiet))).toEqual(wanted)
     })
   }
+
+  test.each(["the machine's Node", 'Node 22', 'Node 24'])('the command on %s', { timeout: 60_000 }, async name => {
+    const [node = ''] = runtimes[name]?.() ?? []
+    const bin = path.join(packed.app, 'node_modules/.bin/voipbin')
+    const env = { VOIPBIN_ACCESSKEY: 'ak_check', VOIPBIN_API_URL: platform.url, XDG_CONFIG_HOME: path.join(packed.app, '.config') }
+    const { version } = JSON.parse(readFileSync(path.join(packed.folder, 'package.json'), 'utf8')) as { version: string }
+    expect(await packed.run(node, [bin, '--version'])).toBe(`${version}\n`)
+    const rows = await packed.run(node, [bin, 'calls', 'list', '--all', '--output', 'jsonl'], env)
+    expect(rows).toBe('{"id":"a"}\n{"id":"b"}\n{"id":"c"}\n')
+    const body = JSON.stringify({ source: { target: '1' }, destinations: [{ target: '1001' }], actions: [{ type: 'answer' }] })
+    expect(JSON.parse(await packed.run(node, [bin, 'calls', 'create', '--data', body], env))).toEqual({ id: 'created 1' })
+    const refused = await packed.run(node, [bin, 'calls', 'get', 'missing'], env).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: 'error: CALL_NOT_FOUND: There is no such call.\n  request_id: r1\n' })
+    expect(await packed.run(node, [bin, 'cals'], env).catch((error: unknown) => error)).toMatchObject({ code: 2 })
+    expect((await listened(node, bin, env)).map(({ event_type }) => event_type)).toEqual(['call.created', 'call.hungup'])
+  })
 
   test("the machine's Node is not too old", async () => {
     const version = (await packed.run(machineNode(), ['--version'])).trim()

@@ -41,7 +41,9 @@ describe('a list', () => {
     const { url, seen } = await serve(({ url }) => pages[url.includes('page_token') ? 1 : 0] ?? 'hang')
     const place = world({ env: to(url) })
     expect(JSON.parse((await place.run('calls', 'list')).out)).toEqual(pages[0]?.body)
-    const lines = (await place.run('calls', 'list', '--all', '-o', 'jsonl', '--page-size=2', '--status', 'completed')).out.trim().split('\n')
+    const lines = (await place.run('calls', 'list', '--all', '-o', 'jsonl', '--page-size=2', '--status', 'completed')).out
+      .trim()
+      .split('\n')
     expect(lines.map(line => JSON.parse(line).id)).toEqual([call(1).id, call(2).id, call(3).id])
     expect(seen.map(({ url }) => url).slice(1)).toEqual([
       '/v1.0/calls?page_size=2&status=completed',
