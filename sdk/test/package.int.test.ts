@@ -50,7 +50,8 @@ describe('the command', () => {
       .map(String)
       .filter(file => /\.(js|cjs)$/.test(file) && !/^cli\.js$|^chunks\/cli-/.test(file))
     expect(library.length).toBeGreaterThan(7)
-    for (const file of library) expect(readFileSync(path.join(dist, file), 'utf8')).not.toMatch(/voipbin login|Calls one or more destinations/)
+    for (const file of library)
+      expect(readFileSync(path.join(dist, file), 'utf8')).not.toMatch(/voipbin login|Calls one or more destinations/)
     expect(readFileSync(path.join(dist, 'THIRD-PARTY.md'), 'utf8')).toMatch(/Contains openapi-fetch [\s\S]*Contains ws /)
     const bytes = readFileSync(path.join(dist, 'cli.js')).length
     console.log(`cli.js: ${bytes} B, package ${readFileSync(packed.tarball).length} B packed`)
