@@ -58,7 +58,7 @@ export function processIo(): Io {
     outIsTty: stdout.isTTY === true,
     errIsTty: stderr.isTTY === true,
     inIsTty: stdin.isTTY === true,
-    columns: stdout.columns ?? 80,
+    columns: stdout.columns ?? (Number(env.COLUMNS) || 80),
     ask: (question, hidden) => (stdin.isTTY ? askTerminal(question, hidden, stop.signal) : firstLine()),
     readAll,
     signal: stop.signal,
@@ -88,6 +88,7 @@ async function askTerminal(question: string, hidden = false, signal: AbortSignal
   const { stdin, stderr } = process
   stderr.write(question)
   if (hidden) stdin.setRawMode(true)
+  stdin.resume()
   let text = ''
   try {
     for (;;) {

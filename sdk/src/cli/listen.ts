@@ -57,12 +57,18 @@ export async function listen(io: Io, given: Arguments): Promise<number> {
   } finally {
     realtime.close()
     io.signal.removeEventListener('abort', stop)
-    await lanes.idle()
+    // What is on its way gets its answer, unless that takes long.
+    await Promise.race([lanes.idle(), patience()])
   }
   const sent = wanted.url ? `, ${counts.delivered} delivered, ${counts.failed} failed` : ''
   io.err(`\n${counts.events} events${sent}.\n`)
   return 0
 }
+
+const patience = (): Promise<void> =>
+  new Promise(resolve => {
+    setTimeout(resolve, 3000).unref()
+  })
 
 function read({ values }: Arguments): Wanted {
   const patterns = listOf(values.get('events'))
