@@ -82,11 +82,11 @@ async function ready(...pages: Page[]): Promise<void> {
 
 const state = (page: Page, name: string) => page.locator(`[data-testid="in-call"][data-state="${name}"]`).waitFor()
 
-function callRow(id: string, from: string, to: string) {
+function callRow(id: string, from: string, to: string, other: object = {}) {
   const address = (target: string) => ({ type: 'extension', target, target_name: '', name: '', detail: '' })
   const tm = '2026-01-20T12:00:00.000000Z'
   const times = { tm_create: tm, tm_answer: tm, tm_hangup: tm, duration: 61 }
-  return { id, source: address(from), destination: address(to), status: 'completed', hangup_cause: 'normal_clearing', ...times }
+  return { id, source: address(from), destination: address(to), status: 'completed', hangup_cause: 'normal_clearing', ...times, ...other }
 }
 
 test('one click signs in, registers and leaves no password in the address', async () => {
@@ -180,9 +180,9 @@ test('history pages on, events arrive, can be filtered and held', async () => {
   await ada.getByTestId('pause-events').click()
   await expect.poll(() => list.count()).toBe(3)
   const unanswered = { tm_answer: null, duration: 0 }
-  gateway.emit('call.hungup', { ...callRow('c-declined', '1002', '1001'), ...unanswered, hangup_cause: 'user_busy' })
+  gateway.emit('call.hungup', callRow('c-declined', '1002', '1001', { ...unanswered, hangup_cause: 'user_busy' }))
   await expect.poll(() => rows.first().textContent()).toContain('Declined')
-  gateway.emit('call.hungup', { ...callRow('c-missed', '1002', '1001'), ...unanswered, hangup_cause: 'no_answer' })
+  gateway.emit('call.hungup', callRow('c-missed', '1002', '1001', { ...unanswered, hangup_cause: 'no_answer' }))
   await expect.poll(() => rows.first().textContent()).toContain('Missed')
 })
 
