@@ -4,7 +4,6 @@ import os from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { complete, completionScript } from './completion.ts'
-import { tableText } from './table.ts'
 import { didYouMean, distance } from './usage.ts'
 
 test.each([
@@ -46,24 +45,3 @@ test.each([
 ])('from $a to $b it is $want', ({ a, b, want }) => expect(distance(a, b)).toBe(want))
 
 test('what is nothing like it is not meant', () => expect(didYouMean('xyzzy', ['calls', 'flows'])).toBe(''))
-
-test('a table is as wide as the terminal: ids whole, long names shortened, wide letters counted twice, the rest left out', () => {
-  const rows = [
-    {
-      id: 'a'.repeat(36),
-      customer_id: 'c',
-      name: '가나다 support line with a very long name indeed',
-      status: 'enabled',
-      note: 'x'.repeat(30),
-      empty: null,
-    },
-    { id: 'b'.repeat(36), customer_id: 'c', name: 'short', status: 'enabled', note: '', empty: null },
-  ]
-  const lines = tableText(rows, { columns: 80, head: text => text }).split('\n')
-  expect(lines).toEqual([
-    `${'ID'.padEnd(36)}  ${'NAME'.padEnd(32)}  STATUS`,
-    `${'a'.repeat(36)}  가나다 support line with a very…  enabled`,
-    `${'b'.repeat(36)}  ${'short'.padEnd(32)}  enabled`,
-    '',
-  ])
-})

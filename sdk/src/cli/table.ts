@@ -1,6 +1,6 @@
 type Row = Readonly<Record<string, unknown>>
 
-/** What a table shows first; after these come the other plain fields as the contract orders them, and when it was made. */
+/** What a table shows first; after these come when it was made, the other plain fields as the contract orders them, other times and ids. */
 const first = [
   'id',
   'name',
@@ -25,7 +25,7 @@ export interface TableOptions {
   head: (text: string) => string
 }
 
-/** Rows below their field names: as many columns as fit, the telling ones first, ids always whole. */
+/** Rows below their field names: as many columns as fit, the telling ones first, ids whole or not at all. */
 export function tableText(rows: readonly Row[], { columns, head }: TableOptions): string {
   const names = columnsOf(rows)
   const cells = rows.map(row => names.map(name => cellText(row[name])))
@@ -34,7 +34,7 @@ export function tableText(rows: readonly Row[], { columns, head }: TableOptions)
   let used = 0
   for (const [i, width] of widths.entries()) {
     // One long text may be shortened, others would only be crowded out by it.
-    const wanted = names[i] === 'id' ? width : Math.min(width, 32)
+    const wanted = /(^|_)id$/.test(names[i] ?? '') ? width : Math.min(width, 32)
     if (shown.length > 0 && used + gap.length + wanted > columns) continue
     used += wanted + (shown.length > 0 ? gap.length : 0)
     widths[i] = wanted
@@ -50,10 +50,24 @@ export function tableText(rows: readonly Row[], { columns, head }: TableOptions)
 
 function columnsOf(rows: readonly Row[]): string[] {
   const names = [...new Set(rows.flatMap(row => Object.keys(row)))]
-  const telling = names.filter(name => !never.test(name) && rows.some(row => cellText(row[name]) !== ''))
-  const rank = (name: string): number =>
-    first.includes(name) ? first.indexOf(name) : name === 'tm_create' ? first.length : first.length + 1
+  const telling = names.filter(
+    name => !never.test(name) && rows.every(row => isPlain(row[name])) && rows.some(row => cellText(row[name]) !== ''),
+  )
   return telling.sort((a, b) => rank(a) - rank(b))
+}
+
+/** Times and ids of other things come last: they are long, and tell less. */
+function rank(name: string): number {
+  if (first.includes(name)) return first.indexOf(name)
+  if (name === 'tm_create') return first.length
+  if (name.endsWith('_id')) return first.length + 3
+  return first.length + (name.startsWith('tm_') ? 2 : 1)
+}
+
+/** Lists of things and maps are for `get` and for JSON. */
+const isPlain = (value: unknown): boolean => {
+  if (Array.isArray(value)) return value.every(isPlain)
+  return value === null || typeof value !== 'object' || 'target' in value
 }
 
 /** One thing, a line for each field. */
