@@ -1,4 +1,5 @@
 import type { ConfirmChannel } from 'amqplib'
+import { LRUCache } from 'lru-cache'
 import type { Bus, Session } from './bus.ts'
 import type { Db, Logger } from './context.ts'
 import { fault } from './fault.ts'
@@ -39,6 +40,8 @@ export class OutboxRelay {
   /** Rows read and not deleted yet. */
   #taken = new Set<number>()
   #order = new PublishOrder()
+  /** Events the broker has confirmed lately: a read that began before they were deleted still shows them. */
+  #arrived = new LRUCache<string, true>({ max: 10_000 })
   #unconfirmed = 0
   #confirmed: OutboxRow[] = []
   #deleting = false
@@ -163,6 +166,11 @@ export class OutboxRelay {
     let sent = 0
     for (const row of rows) {
       if (this.#taken.has(row.id)) continue
+      if (this.#arrived.has(row.event_id)) {
+        this.#confirmed.push(row)
+        this.#deleteSoon()
+        continue
+      }
       while (this.#unconfirmed >= window && this.#session.channel === channel) await this.#progress.wait(poll_ms, signal)
       if (this.#session.channel !== channel || signal.aborted) break
       this.#publish(channel, row)
@@ -186,6 +194,7 @@ export class OutboxRelay {
         this.#wake.set()
       } else {
         this.#confirmed.push(row)
+        this.#arrived.set(row.event_id, true)
         metrics.eventsPublished.inc({ service, event_type: row.event_type })
         this.#deleteSoon()
       }
