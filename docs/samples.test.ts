@@ -133,7 +133,7 @@ describe('requests by curl', () => {
   })
 })
 
-const commandsOf = (text: string): string[] => [...text.matchAll(/^curl (?:[^\n']|'[^']*')*/gm)].map(match => match[0])
+const commandsOf = (text: string): string[] => [...text.matchAll(/^(?:\w+=\$\()?(curl (?:[^\n']|'[^']*')*)/gm)].map(match => match[1] ?? '')
 
 function requestOf(command: string): { method: string; path: string; body: string | undefined } {
   const [, base = '', path = ''] = /"\$(API|AUTH)(\/[^"?]*)/.exec(command) ?? []

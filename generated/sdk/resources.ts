@@ -808,7 +808,7 @@ export interface ListGroupcallsQuery {
 export interface MeResource {
   /**
    * Reads the own agent.
-   * With an access key there is no agent: `AGENT_REQUIRED`.
+   * With an access key: the agent that made it, if the key may `agent_read`. Without an agent: `AGENT_REQUIRED`.
    * @throws PermissionDeniedError `AGENT_REQUIRED`: These credentials belong to no agent.
    */
   get(options?: RequestOptions): ApiPromise<Agent, 'AGENT_REQUIRED'>

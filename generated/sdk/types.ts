@@ -1108,7 +1108,7 @@ export interface paths {
         };
         /**
          * Reads the own agent.
-         * @description With an access key there is no agent: `AGENT_REQUIRED`.
+         * @description With an access key: the agent that made it, if the key may `agent_read`. Without an agent: `AGENT_REQUIRED`.
          */
         get: operations["getMe"];
         put?: never;
