@@ -45,8 +45,8 @@ export const layers: readonly Layer[] = [
   { name: 'sdk', folder: 'sdk', may: ['generated/sdk'] },
   { name: 'webrtc-client', folder: 'webrtc-client', may: ['sdk'] },
   { name: 'docs', folder: 'docs', may: ['sdk', 'webrtc-client'] },
-  // Of the platform the public side only; what plays a phone, a carrier or an ear is shared with voip's own tests.
-  { name: 'e2e', folder: 'e2e', may: ['sdk', 'webrtc-client', 'voip/testing'] },
+  // Of the platform the public side only, and the samples of its pages; what plays a phone, a carrier or an ear is shared with voip's own tests.
+  { name: 'e2e', folder: 'e2e', may: ['sdk', 'webrtc-client', 'voip/testing', 'docs'] },
 ]
 
 const packages: Readonly<Record<string, string>> = {
