@@ -1,11 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build, type Rolldown } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { moduleName, type Sample, samples, writeFiles } from '../../docs/samples.ts'
 import { until } from '../../voip/testing/wait.ts'
-import { BrowserPhone } from '../support/browser-phone.ts'
 import { addCarrier, type Carrier, type CarrierLeg, carrierAnswers } from '../support/carrier.ts'
 import { clientOf, extensionOf, operatorClient, platform } from '../support/platform.ts'
 import { Program } from '../support/program.ts'
@@ -22,10 +20,7 @@ const [EXTENSION, NUMBER] = ['1001', '+15559990001']
 interface Listens {
   until: RegExp
 }
-interface InBrowser {
-  browser: RegExp
-}
-type Expected = RegExp | Listens | InBrowser
+type Expected = RegExp | Listens
 
 /**
  * What each sample of each page prints, in the order of the page: one that is not here, or only here, fails.
@@ -58,13 +53,13 @@ const pages: Readonly<Record<string, readonly Expected[]>> = {
     /^completed \d+ \S+\n$/,
     { until: /^connecting\nopen\n[\s\S]*\d+ call\.created [0-9a-f-]{36}\n[\s\S]*over \w+ \d+ s\n/ },
   ],
-  'softphone.md': [{ browser: /^ringing\nactive\nheld\nended\nnormal_clearing \w+\n$/ }],
   'compatibility.md': [],
 }
 
 /** Pages whose samples are run by others, or are for those who change the platform. */
 const elsewhere: Readonly<Record<string, string>> = {
   'cli.md': 'journey 9 and the test of the command',
+  'softphone.md': 'compiled with the other samples; what it does is what journeys 1 and 2 do in a browser',
   'add-a-resource.md': 'commands that write into the repository',
 }
 
@@ -152,7 +147,6 @@ const filledIn = (text: string): string => [...values].reduce((filled, [from, to
 const commonLines = (): string => `${shown.find(({ page }) => page === 'quickstart.md')?.text}AUTH=$(state auth_url)\n`
 
 async function run(sample: Sample, expected: Expected): Promise<string> {
-  if (!(expected instanceof RegExp) && 'browser' in expected) return inBrowser(sample, expected.browser)
   const program = sample.language === 'sh' ? shell(sample) : typescript(sample)
   return expected instanceof RegExp ? program.output(20_000) : program.outputUntil(expected.until, passingCall, 20_000)
 }
@@ -170,29 +164,6 @@ const fileOf = (sample: Sample): string => {
   return join(place, files[0] ?? '')
 }
 const typescript = (sample: Sample): Program => new Program(process.execPath, [fileOf(sample)], { cwd: folder, env })
-
-/** Bundled as for a page, served as a script of the softphone's. */
-async function inBrowser(sample: Sample, shows: RegExp): Promise<string> {
-  legs.push(await carrierAnswers(carrier, 'uas-answer', { WAIT_MS: 60_000 }))
-  values.set('+15551234567', NUMBER)
-  const lib = { entry: fileOf(sample), formats: ['es' as const] }
-  const [bundle] = (await build({
-    configFile: false,
-    logLevel: 'error',
-    build: { write: false, target: 'es2022', lib },
-  })) as Rolldown.RolldownOutput[]
-  const phone = await BrowserPhone.open({ state, account: state.demo, extension: EXTENSION, tone_hz: 480 })
-  try {
-    const { page } = phone
-    const lines: string[] = []
-    page.on('console', message => message.type() === 'log' && lines.push(`${message.text()}\n`))
-    await page.route('**/sample.js', route => route.fulfill({ contentType: 'text/javascript', body: bundle?.output[0].code ?? '' }))
-    await page.evaluate(`import(${JSON.stringify(new URL('sample.js', page.url()).href)})`)
-    return await until('its last line', () => shows.test(lines.join('')) && lines.join(''), 5_000)
-  } finally {
-    await phone.close()
-  }
-}
 
 /** Ids that a sample needs: `$ID` is the newest call, or recording where it is about one; by then it is stored. */
 async function chooseIds({ text }: Sample): Promise<void> {
@@ -218,7 +189,7 @@ describe.each(Object.keys(pages))('%s', page => {
     async ({ sample, wants }) => {
       await chooseIds(sample)
       const said = await run(sample, wants)
-      expect(said).toMatch(wants instanceof RegExp ? wants : 'until' in wants ? wants.until : wants.browser)
+      expect(said).toMatch(wants instanceof RegExp ? wants : wants.until)
     },
   )
 })
