@@ -48,7 +48,7 @@ export const deleteAgent: Route = {
   override: false,
   timeout_ms: 30000,
   refs: [{ in: 'path', path: '/id', resource: 'agent' }],
-  errors: ['AGENT_LAST_ADMIN', 'AGENT_NOT_FOUND'],
+  errors: ['AGENT_LAST_ADMIN', 'AGENT_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'],
   secrets: { request: [], response: [] },
   project: output => projectAgent(output as never),
 }
@@ -173,7 +173,7 @@ export const updateAgentPassword: Route = {
   override: false,
   timeout_ms: 30000,
   refs: [{ in: 'path', path: '/id', resource: 'agent' }],
-  errors: ['AGENT_NOT_FOUND'],
+  errors: ['AGENT_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'],
   secrets: { request: ['/password'], response: [] },
   project: output => projectAgent(output as never),
 }

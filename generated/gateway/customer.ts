@@ -74,7 +74,7 @@ export const deleteAccesskey: Route = {
   override: false,
   timeout_ms: 30000,
   refs: [{ in: 'path', path: '/id', resource: 'accesskey' }],
-  errors: ['ACCESSKEY_NOT_FOUND'],
+  errors: ['ACCESSKEY_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'],
   secrets: { request: [], response: ['/token_hash'] },
   project: output => projectAccesskey(output as never),
 }
@@ -299,7 +299,7 @@ export const rotateAccesskey: Route = {
   override: false,
   timeout_ms: 30000,
   refs: [{ in: 'path', path: '/id', resource: 'accesskey' }],
-  errors: ['ACCESSKEY_EXPIRED', 'ACCESSKEY_NOT_FOUND'],
+  errors: ['ACCESSKEY_EXPIRED', 'ACCESSKEY_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'],
   secrets: { request: [], response: ['/token_hash', '/token'] },
   project: output => projectAccesskeyWithToken(output as never),
 }

@@ -112,7 +112,7 @@ export interface AgentMethods {
   /** Stores the session of a token just made. */
   createSession: { input: CreateSessionInput; output: Session; error: 'AGENT_NOT_FOUND' }
   /** Deletes an agent and ends its sessions. */
-  deleteAgent: { input: DeleteAgentInput; output: Agent; error: 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' }
+  deleteAgent: { input: DeleteAgentInput; output: Agent; error: 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
   /** Ends the session of a token. */
   deleteSession: { input: DeleteSessionInput; output: Session; error: 'SESSION_NOT_FOUND' }
   /** Reads an agent. */
@@ -130,7 +130,7 @@ export interface AgentMethods {
   /** Replaces the addresses an agent is reached at. */
   updateAgentAddresses: { input: UpdateAgentAddressesInput; output: Agent; error: 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' }
   /** Sets a new password for an agent. */
-  updateAgentPassword: { input: UpdateAgentPasswordInput; output: Agent; error: 'AGENT_NOT_FOUND' }
+  updateAgentPassword: { input: UpdateAgentPasswordInput; output: Agent; error: 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
   /** Replaces the permissions of an agent. */
   updateAgentPermissions: { input: UpdateAgentPermissionsInput; output: Agent; error: 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN' }
   /** Sets the presence of an agent. */
@@ -166,7 +166,7 @@ export const agentContract: AgentContract = {
   methods: {
     createAgent: { method: 'POST', route: '/v1/agents', query: [], timeout_ms: 30000, input: createAgentInput, errors: ['ADDRESS_TYPE_REFUSED', 'AGENT_USERNAME_TAKEN', 'PERMISSION_NOT_GRANTABLE', 'PERMISSION_UNKNOWN'] },
     createSession: { method: 'POST', route: '/v1/sessions', query: [], timeout_ms: 30000, input: createSessionInput, errors: ['AGENT_NOT_FOUND'] },
-    deleteAgent: { method: 'DELETE', route: '/v1/agents/{id}', query: [], timeout_ms: 30000, input: deleteAgentInput, errors: ['AGENT_LAST_ADMIN', 'AGENT_NOT_FOUND'] },
+    deleteAgent: { method: 'DELETE', route: '/v1/agents/{id}', query: [], timeout_ms: 30000, input: deleteAgentInput, errors: ['AGENT_LAST_ADMIN', 'AGENT_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'] },
     deleteSession: { method: 'POST', route: '/v1/sessions/delete', query: [], timeout_ms: 30000, input: deleteSessionInput, errors: ['SESSION_NOT_FOUND'] },
     getAgent: { method: 'GET', route: '/v1/agents/{id}', query: [], timeout_ms: 30000, input: getAgentInput, errors: ['AGENT_NOT_FOUND'] },
     getSession: { method: 'POST', route: '/v1/sessions/find', query: [], timeout_ms: 30000, input: getSessionInput, errors: ['SESSION_NOT_FOUND'] },
@@ -175,7 +175,7 @@ export const agentContract: AgentContract = {
     refreshSession: { method: 'POST', route: '/v1/sessions/refresh', query: [], timeout_ms: 30000, input: refreshSessionInput, errors: ['SESSION_NOT_FOUND'] },
     updateAgent: { method: 'PUT', route: '/v1/agents/{id}', query: [], timeout_ms: 30000, input: updateAgentInput, errors: ['AGENT_NOT_FOUND'] },
     updateAgentAddresses: { method: 'PUT', route: '/v1/agents/{id}/addresses', query: [], timeout_ms: 30000, input: updateAgentAddressesInput, errors: ['ADDRESS_TYPE_REFUSED', 'AGENT_NOT_FOUND'] },
-    updateAgentPassword: { method: 'PUT', route: '/v1/agents/{id}/password', query: [], timeout_ms: 30000, input: updateAgentPasswordInput, errors: ['AGENT_NOT_FOUND'] },
+    updateAgentPassword: { method: 'PUT', route: '/v1/agents/{id}/password', query: [], timeout_ms: 30000, input: updateAgentPasswordInput, errors: ['AGENT_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'] },
     updateAgentPermissions: { method: 'PUT', route: '/v1/agents/{id}/permissions', query: [], timeout_ms: 30000, input: updateAgentPermissionsInput, errors: ['AGENT_LAST_ADMIN', 'AGENT_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE', 'PERMISSION_UNKNOWN'] },
     updateAgentStatus: { method: 'PUT', route: '/v1/agents/{id}/status', query: [], timeout_ms: 30000, input: updateAgentStatusInput, errors: ['AGENT_NOT_FOUND'] },
     updateMyPassword: { method: 'PUT', route: '/v1/me/password', query: [], timeout_ms: 30000, input: updateMyPasswordInput, errors: ['AGENT_REQUIRED', 'PASSWORD_WRONG'] },

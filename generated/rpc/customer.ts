@@ -125,7 +125,7 @@ export interface CustomerMethods {
   /** Creates a customer. */
   createCustomer: { input: CreateCustomerInput; output: CustomerWithSecret; error: 'CUSTOMER_EMAIL_TAKEN' | 'WEBHOOK_URI_REFUSED' }
   /** Deletes an access key. */
-  deleteAccesskey: { input: DeleteAccesskeyInput; output: Accesskey; error: 'ACCESSKEY_NOT_FOUND' }
+  deleteAccesskey: { input: DeleteAccesskeyInput; output: Accesskey; error: 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
   /** Deletes a customer and everything it owns. */
   deleteCustomer: { input: DeleteCustomerInput; output: Customer; error: 'CUSTOMER_NOT_FOUND' | 'CUSTOMER_PROTECTED' }
   /** Finds the live access key of a hash and what its customer may do. */
@@ -149,7 +149,7 @@ export interface CustomerMethods {
   /** Lists all customers, newest first. */
   listCustomers: { input: ListCustomersInput; output: CustomerList; error: never }
   /** Gives an access key a new secret part. */
-  rotateAccesskey: { input: RotateAccesskeyInput; output: AccesskeyWithToken; error: 'ACCESSKEY_EXPIRED' | 'ACCESSKEY_NOT_FOUND' }
+  rotateAccesskey: { input: RotateAccesskeyInput; output: AccesskeyWithToken; error: 'ACCESSKEY_EXPIRED' | 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
   /** Makes a new secret for the customer-level webhook. */
   rotateCustomerWebhookSecret: { input: RotateCustomerWebhookSecretInput; output: CustomerWithSecret; error: never }
   /** Changes name, scopes or expiry of an access key. */
@@ -181,7 +181,7 @@ export const customerContract: CustomerContract = {
   methods: {
     createAccesskey: { method: 'POST', route: '/v1/accesskeys', query: [], timeout_ms: 30000, input: createAccesskeyInput, errors: ['PERMISSION_NOT_GRANTABLE', 'PERMISSION_UNKNOWN'] },
     createCustomer: { method: 'POST', route: '/v1/customers', query: [], timeout_ms: 30000, input: createCustomerInput, errors: ['CUSTOMER_EMAIL_TAKEN', 'WEBHOOK_URI_REFUSED'] },
-    deleteAccesskey: { method: 'DELETE', route: '/v1/accesskeys/{id}', query: [], timeout_ms: 30000, input: deleteAccesskeyInput, errors: ['ACCESSKEY_NOT_FOUND'] },
+    deleteAccesskey: { method: 'DELETE', route: '/v1/accesskeys/{id}', query: [], timeout_ms: 30000, input: deleteAccesskeyInput, errors: ['ACCESSKEY_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'] },
     deleteCustomer: { method: 'DELETE', route: '/v1/customers/{id}', query: [], timeout_ms: 30000, input: deleteCustomerInput, errors: ['CUSTOMER_NOT_FOUND', 'CUSTOMER_PROTECTED'] },
     findAccesskey: { method: 'POST', route: '/v1/accesskeys/find', query: [], timeout_ms: 30000, input: findAccesskeyInput, errors: ['ACCESSKEY_NOT_FOUND'] },
     getAccesskey: { method: 'GET', route: '/v1/accesskeys/{id}', query: [], timeout_ms: 30000, input: getAccesskeyInput, errors: ['ACCESSKEY_NOT_FOUND'] },
@@ -193,7 +193,7 @@ export const customerContract: CustomerContract = {
     listAccesskeys: { method: 'GET', route: '/v1/accesskeys', query: ['page_size', 'page_token', 'agent_id'], timeout_ms: 30000, input: listAccesskeysInput, errors: ['AGENT_NOT_FOUND'] },
     listAudits: { method: 'GET', route: '/v1/audits', query: ['page_size', 'page_token', 'resource_type', 'resource_id', 'actor_id', 'action', 'tm_create_from', 'tm_create_to'], timeout_ms: 30000, input: listAuditsInput, errors: [] },
     listCustomers: { method: 'GET', route: '/v1/customers', query: ['page_size', 'page_token', 'status', 'email'], timeout_ms: 30000, input: listCustomersInput, errors: [] },
-    rotateAccesskey: { method: 'POST', route: '/v1/accesskeys/{id}/rotate', query: [], timeout_ms: 30000, input: rotateAccesskeyInput, errors: ['ACCESSKEY_EXPIRED', 'ACCESSKEY_NOT_FOUND'] },
+    rotateAccesskey: { method: 'POST', route: '/v1/accesskeys/{id}/rotate', query: [], timeout_ms: 30000, input: rotateAccesskeyInput, errors: ['ACCESSKEY_EXPIRED', 'ACCESSKEY_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'] },
     rotateCustomerWebhookSecret: { method: 'POST', route: '/v1/customer/webhook_secret_rotate', query: [], timeout_ms: 30000, input: rotateCustomerWebhookSecretInput, errors: [] },
     updateAccesskey: { method: 'PUT', route: '/v1/accesskeys/{id}', query: [], timeout_ms: 30000, input: updateAccesskeyInput, errors: ['ACCESSKEY_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE', 'PERMISSION_UNKNOWN'] },
     updateCustomer: { method: 'PUT', route: '/v1/customers/{id}', query: [], timeout_ms: 30000, input: updateCustomerInput, errors: ['CUSTOMER_EMAIL_TAKEN', 'CUSTOMER_NOT_FOUND', 'CUSTOMER_PROTECTED', 'WEBHOOK_URI_REFUSED'] },

@@ -16,8 +16,9 @@ export interface AccesskeysResource {
    * It is refused from now on, and sockets opened with it are closed.
    * Permission: `accesskey_delete`.
    * @throws NotFoundError `ACCESSKEY_NOT_FOUND`: There is no such access key.
+   * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
    */
-  delete(id: string, options?: RequestOptions): ApiPromise<Accesskey, 'ACCESSKEY_NOT_FOUND'>
+  delete(id: string, options?: RequestOptions): ApiPromise<Accesskey, 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
    * Reads an access key.
    * Permission: `accesskey_read`.
@@ -36,8 +37,9 @@ export interface AccesskeysResource {
    * Permission: `accesskey_update`. Carries an `Idempotency-Key`.
    * @throws FailedPreconditionError `ACCESSKEY_EXPIRED`: The access key has expired.
    * @throws NotFoundError `ACCESSKEY_NOT_FOUND`: There is no such access key.
+   * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
    */
-  rotate(id: string, body?: SecretRotate, options?: RequestOptions): ApiPromise<AccesskeyWithToken, 'ACCESSKEY_EXPIRED' | 'ACCESSKEY_NOT_FOUND'>
+  rotate(id: string, body?: SecretRotate, options?: RequestOptions): ApiPromise<AccesskeyWithToken, 'ACCESSKEY_EXPIRED' | 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
    * Changes name, scopes or expiry of an access key.
    * Fields left out stay as they are; a change of scopes or expiry applies to the next request.
@@ -158,8 +160,9 @@ export interface AgentsResource {
    * Permission: `agent_delete`.
    * @throws FailedPreconditionError `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
+   * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
    */
-  delete(id: string, options?: RequestOptions): ApiPromise<Agent, 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND'>
+  delete(id: string, options?: RequestOptions): ApiPromise<Agent, 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
    * Reads an agent.
    * Permission: `agent_read`.
@@ -188,11 +191,12 @@ export interface AgentsResource {
   updateAddresses(id: string, body: AgentAddressesUpdate, options?: RequestOptions): ApiPromise<Agent, 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND'>
   /**
    * Sets a new password for an agent.
-   * All sessions of the agent end.
+   * All sessions of the agent end. An agent that may do more than the caller is refused.
    * Permission: `agent_password_update`.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
+   * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
    */
-  updatePassword(id: string, body: AgentPasswordUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_NOT_FOUND'>
+  updatePassword(id: string, body: AgentPasswordUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
    * Replaces the permissions of an agent.
    * Tokens carry the permissions of their login, so all sessions of the agent end.

@@ -326,7 +326,7 @@ export interface paths {
         get?: never;
         /**
          * Sets a new password for an agent.
-         * @description All sessions of the agent end.
+         * @description All sessions of the agent end. An agent that may do more than the caller is refused.
          */
         put: operations["updateAgentPassword"];
         post?: never;
@@ -4624,7 +4624,16 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
@@ -4704,7 +4713,16 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
@@ -5776,7 +5794,16 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
@@ -5966,7 +5993,16 @@ export interface operations {
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            403: components["responses"]["CustomerFrozenOrPermissionDenied"];
+            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {

@@ -24,6 +24,7 @@ export function toRoute(row: Row): Route {
     override: row.override,
     timeout_ms: row.timeout_ms,
     refs: row.refs,
+    reach: reachOf(row, resource),
     errors: new Set(row.errors),
     // The operation that reads one row of a resource answers with the row, and every row names its customer.
     ownerInAnswer: Object.hasOwn(resources, resource) && resources[resource]?.read === row.id,
@@ -31,6 +32,12 @@ export function toRoute(row: Row): Route {
     validate: raw => validate(row.request, raw),
     project: row.project,
   }
+}
+
+/** The contract says by its reason that what somebody else may do counts; the id in the path says whose credentials they are. */
+function reachOf({ errors, refs }: Row, resource: string): string | null {
+  const named = refs.some(ref => ref.in === 'path') && errors.includes('PERMISSION_NOT_GRANTABLE')
+  return named ? (resources[resource]?.read ?? null) : null
 }
 
 /**

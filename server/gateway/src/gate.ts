@@ -1,4 +1,14 @@
-import { AppError, type Caller, type LimitClass, type LimitResult, type Limits, metrics, type RedisCache, session_s } from '@voipbin/kernel'
+import {
+  AppError,
+  type Caller,
+  type LimitClass,
+  type LimitQuery,
+  type LimitResult,
+  type Limits,
+  metrics,
+  type RedisCache,
+  session_s,
+} from '@voipbin/kernel'
 import { type Credential, readCredential } from './credentials.ts'
 import { type CredentialStore, gatewayCaller } from './credentials-store.ts'
 import { fail } from './errors.ts'
@@ -22,6 +32,9 @@ export interface GateOptions {
   /** Every permission there is. */
   known: ReadonlySet<string>
 }
+
+/** How many times the logins of one user name at one address an address may try in all, and all addresses together for one name. */
+const wideLogins = 10
 
 /** Decides who may come in: credentials, session, permission, rate. */
 export class Gate {
@@ -75,15 +88,26 @@ export class Gate {
     if (state.status !== 'active') throw fail.unauthenticated()
   }
 
-  /** Draws from the login bucket of an address and a user name. */
+  /**
+   * Draws from the login buckets: of the user name at this address, of the address (one password tried on many names) and of the user name (one name
+   * tried from many addresses). The latter two are wider, for offices behind one address and so that nobody is easily locked out by somebody else.
+   */
   async admitLogin(exchange: Exchange, username: string, per_minute: number): Promise<void> {
-    const who = `${exchange.address}:${username.toLowerCase()}`
-    const admission = await this.#options.limits.check({ subject: who, class: { name: 'login', per_minute } })
-    showLimit(exchange, admission)
-    if (admission.allowed) return
-    const error = limited(admission)
-    this.#remember(exchange, error)
-    throw error
+    const name = username.toLowerCase()
+    const wide = per_minute * wideLogins
+    const draws: LimitQuery[] = [
+      { subject: `${exchange.address}:${name}`, class: { name: 'login', per_minute } },
+      { subject: exchange.address, class: { name: 'login_address', per_minute: wide } },
+      { subject: name, class: { name: 'login_name', per_minute: wide } },
+    ]
+    for (const [at, draw] of draws.entries()) {
+      const admission = await this.#options.limits.check(draw)
+      if (at === 0 || !admission.allowed) showLimit(exchange, admission)
+      if (admission.allowed) continue
+      const error = limited(admission)
+      this.#remember(exchange, error)
+      throw error
+    }
   }
 
   /** Runs the check of a password; a wrong one is remembered for the audit log. */
@@ -112,6 +136,12 @@ export class Gate {
           refuse('PERMISSION_NOT_GRANTABLE', 'PERMISSION_DENIED', 'Nobody can grant a permission they do not hold.', at)
       })
     }
+  }
+
+  /** Nobody gets hold of, or takes away, credentials that reach further than their own: who sets a password can log in with it. */
+  checkReach(identity: Identity, grants: readonly string[]): void {
+    if ([...this.#options.expand(grants)].every(permission => identity.permissions.has(permission))) return
+    throw new AppError('PERMISSION_NOT_GRANTABLE', 'PERMISSION_DENIED', { message: 'These credentials may do more than yours.' })
   }
 
   /** Takes from the customer's bucket and, for a token, makes sure its session lives: one round trip when Redis knows the session. */

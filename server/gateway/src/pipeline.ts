@@ -95,6 +95,7 @@ async function perform(exchange: Exchange, input: Input, stages: Stages, message
     return output instanceof Response ? output : { status: exchange.route.status, body: JSON.stringify(exchange.route.project(output)) }
   }
   await checkReferences(exchange, input, stages)
+  await checkReach(exchange, input, stages)
   return call(exchange, input, stages, message_id)
 }
 
@@ -106,6 +107,13 @@ async function checkReferences(exchange: Exchange, input: Input, stages: Stages)
   if (refs.length === 0) return
   const foreign = await firstForeign(stages.owners, exchange.caller, input, { refs, skip: stages.shared })
   if (foreign !== undefined) throw fail.notFound(foreign)
+}
+
+/** An operation on somebody's credentials (`Route.reach`) looks first at what those may do. */
+async function checkReach({ route, identity, caller }: Exchange, { id }: Input, stages: Stages): Promise<void> {
+  if (route.reach === null || !identity) return
+  const { permissions, scopes } = (await stages.rpc.call(caller, route.reach, { id })) as { permissions?: string[]; scopes?: string[] }
+  stages.gate.checkReach(identity, permissions ?? scopes ?? [])
 }
 
 async function call(exchange: Exchange, input: Input, stages: Stages, message_id: string | undefined): Promise<Answer> {

@@ -38,6 +38,8 @@ export interface Route {
   readonly override: boolean
   readonly timeout_ms: number
   readonly refs: readonly Ref[]
+  /** Reads the agent or access key whose credentials this operation hands to somebody or takes away; null for all other operations. */
+  readonly reach: string | null
   /** Reasons the contract lets this operation answer with, besides the general ones. */
   readonly errors: ReadonlySet<string>
   /** True when what comes back names its customer, so that a read needs no look-up before. */

@@ -156,6 +156,21 @@ describe('permissions', () => {
   })
 
   test.each([
+    { who: 'an agent that may do more', permissions: ['customer_admin'], status: 403 },
+    { who: 'an agent that may do other things', permissions: ['widget_read', 'widget_update'], status: 403 },
+    { who: 'an agent that may do no more', permissions: ['widget_read'], status: 200 },
+  ])('a password is set for $who: $status', async ({ permissions, status }) => {
+    const helpdesk = fixture.tenant({ permissions: ['agent_password_update', 'widget_read'] })
+    const other = fixture.tenant({ permissions })
+    const agent = fixture.state.agents.get(other.username)
+    if (agent) agent.customer_id = helpdesk.customer_id
+    const body = { name: 'taken over' }
+    const answer = await fixture.request('PUT', `/v1.0/agents/${other.agent_id}/password`, { body, headers: key(helpdesk) })
+    expect([answer.status, answer.body.error?.reason]).toEqual([status, status === 403 ? 'PERMISSION_NOT_GRANTABLE' : undefined])
+    expect(agent?.password).toBe(status === 403 ? 'correct horse' : 'taken over')
+  })
+
+  test.each([
     { what: 'that may read agents', permissions: ['agent_read'], made: true, status: 200 },
     { what: 'that may not', permissions: ['widget_read'], made: true, status: 403 },
     { what: 'that no agent made', permissions: ['agent_read'], made: false, status: 403 },
@@ -223,6 +238,22 @@ describe('limits', () => {
     expect(statuses.filter(status => status === 401)).toHaveLength(20)
     expect(await attempt('Victim@Example.com')).toBe(429)
     expect(await attempt('other@example.com')).toBe(401)
+  })
+
+  test.each([
+    { what: 'one password on many names', name: (n: number) => `name-${n}@example.com`, from: () => '192.0.2.1' },
+    { what: 'one name from many addresses', name: () => 'sprayed@example.com', from: (n: number) => `198.51.100.${n}` },
+  ])('logins: $what are 200 at once, then 429', async ({ name, from }) => {
+    const behind = fixture.gateways.indexOf(await fixture.addGateway({ env: { TRUST_PROXY: '1' } }))
+    const attempt = async (n: number) => {
+      const body = { username: name(n), password: 'wrong' }
+      return (await fixture.request('POST', '/auth/login', { body, headers: { 'x-forwarded-for': from(n) }, gateway: behind })).status
+    }
+    const statuses: number[] = []
+    for (let n = 0; n < 240; n += 20) statuses.push(...(await Promise.all(Array.from({ length: 20 }, (_, i) => attempt(n + i)))))
+    // The bucket gains less than two a second while it is emptied.
+    expect(statuses.filter(status => status === 401).length).toBeGreaterThanOrEqual(200)
+    expect(statuses.at(-1)).toBe(429)
   })
 
   test('refusals are in the audit log, a flood of them as few rows', async () => {

@@ -196,6 +196,17 @@ function operations(state: FixtureState): Record<string, Record<string, Operatio
           return agent
         },
       },
+      updateAgentPassword: {
+        method: 'PUT',
+        route: '/v1/agents/{id}/password',
+        input: z.object({ id, name: z.string() }),
+        handler: async (ctx, input: { id: string; name: string }) => {
+          const agent = [...state.agents.values()].find(one => one.id === input.id && one.customer_id === ctx.customer_id)
+          if (!agent) throw ctx.error('AGENT_NOT_FOUND' as never)
+          agent.password = input.name
+          return agent
+        },
+      },
       createSession: {
         method: 'POST',
         route: '/v1/sessions',
