@@ -64,7 +64,7 @@ async function performOnce(exchange: Exchange, input: Input, stages: Stages, key
   let reached = false
   try {
     const answer = await stages.idempotency.run(request, async message_id => {
-      await checkReferences(exchange, input, stages)
+      await checkTargets(exchange, input, stages)
       reached = true
       return settle(() => call(exchange, input, stages, message_id), exchange)
     })
@@ -94,9 +94,14 @@ async function perform(exchange: Exchange, input: Input, stages: Stages, message
     const output = await declaredOnly(exchange, stages, () => override(exchange, input))
     return output instanceof Response ? output : { status: exchange.route.status, body: JSON.stringify(exchange.route.project(output)) }
   }
+  await checkTargets(exchange, input, stages)
+  return call(exchange, input, stages, message_id)
+}
+
+/** What the request points at: is it the caller's, and may the caller have it? */
+async function checkTargets(exchange: Exchange, input: Input, stages: Stages): Promise<void> {
   await checkReferences(exchange, input, stages)
   await checkReach(exchange, input, stages)
-  return call(exchange, input, stages, message_id)
 }
 
 /** Every id in path, query and body must be the caller's. For a read whose answer names its owner the path's own id is checked there. */
