@@ -3,10 +3,11 @@ import { connect } from 'amqplib'
 import { z } from 'zod'
 import { openBus } from '../src/bus.ts'
 import { noCache } from '../src/cache.ts'
+import type { CallTable } from '../src/contract.ts'
 import { openHttp } from '../src/http.ts'
 import { silentLogger } from '../src/log.ts'
 import { serve } from '../src/serve.ts'
-import type { CallTable, Service } from '../src/service.ts'
+import type { Service } from '../src/service.ts'
 
 const [kind, url = '', prefix = ''] = process.argv.slice(2)
 

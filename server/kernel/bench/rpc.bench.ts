@@ -5,9 +5,9 @@ import { once } from 'node:events'
 import { connect } from 'amqplib'
 import { openBus } from '../src/bus.ts'
 import type { Caller } from '../src/context.ts'
+import type { CallTable } from '../src/contract.ts'
 import { silentLogger } from '../src/log.ts'
 import { RpcClient } from '../src/rpc-client.ts'
-import type { CallTable } from '../src/service.ts'
 
 const url = process.env.AMQP_URL
 if (!url) throw new Error('AMQP_URL must point to a broker')

@@ -1,7 +1,7 @@
 import type { MySqlDatabase } from 'drizzle-orm/mysql-core'
 import type { MySql2PreparedQueryHKT, MySql2QueryResultHKT } from 'drizzle-orm/mysql2'
-import type { AppError } from './errors.ts'
-import type { In, Out } from './service.ts'
+import type { In, Out } from './contract.ts'
+import type { AppError, ErrorData, GeneralReason } from './errors.ts'
 
 /** A drizzle handle: the pool, or a transaction. */
 export type Db = MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHKT, Record<string, never>>
@@ -70,19 +70,6 @@ export interface Context<Calls = any, E = any, Code extends string = string> ext
   as(customer_id: string): Context<Calls, E, Code>
   /** Makes the error to throw: `throw ctx.error('CALL_NOT_FOUND', { id })`. The reason must be declared by the operation. */
   error(reason: Code | GeneralReason, data?: ErrorData): AppError
-}
-
-/** Reasons every operation may answer with. */
-export type GeneralReason = 'INVALID_ARGUMENT' | 'CONFLICT' | 'UNAVAILABLE' | 'DEADLINE_EXCEEDED' | 'INTERNAL'
-export interface ErrorData {
-  message?: string
-  details?: ErrorDetail[]
-}
-/** One bad field: JSON pointer, the rule it broke, what was expected. */
-export interface ErrorDetail {
-  field: string
-  rule: string
-  expected?: string
 }
 
 /** A database transaction and everything that must commit with it. */

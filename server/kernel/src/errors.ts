@@ -1,5 +1,3 @@
-import type { ErrorDetail } from './context.ts'
-
 /** Status of the error body (`DECISIONS.md` 4) with its HTTP code. */
 export const httpStatus = {
   INVALID_ARGUMENT: 400,
@@ -18,6 +16,13 @@ export const httpStatus = {
   DEADLINE_EXCEEDED: 504,
 } as const
 export type Status = keyof typeof httpStatus
+
+/** One bad field: JSON pointer, the rule it broke, what was expected. */
+export interface ErrorDetail {
+  field: string
+  rule: string
+  expected?: string
+}
 
 /** The error as it travels in RPC answers, HTTP bodies and socket frames. */
 export interface ErrorBody {
@@ -50,3 +55,29 @@ export class AppError extends Error {
 
 /** Structural, so that two copies of the kernel in one process still understand each other. */
 export const isAppError = (error: unknown): error is AppError => error instanceof Error && error.name === 'AppError' && 'reason' in error
+
+/** Reason -> how it is answered. `generated/errors.ts` has all of them. */
+export type ErrorTable = Readonly<Record<string, { status: Status; message: string }>>
+
+/** Reasons every operation may answer with. */
+export const generalErrors = {
+  INVALID_ARGUMENT: { status: 'INVALID_ARGUMENT', message: 'The request is not valid.' },
+  CONFLICT: { status: 'FAILED_PRECONDITION', message: 'Somebody else changed this at the same time; read it again and retry.' },
+  UNAVAILABLE: { status: 'UNAVAILABLE', message: 'The service cannot be reached at the moment; try again.' },
+  DEADLINE_EXCEEDED: { status: 'DEADLINE_EXCEEDED', message: 'The answer did not come in time.' },
+  INTERNAL: { status: 'INTERNAL', message: 'Something went wrong on our side.' },
+} satisfies ErrorTable
+export type GeneralReason = keyof typeof generalErrors
+
+export interface ErrorData {
+  message?: string
+  details?: ErrorDetail[]
+}
+
+/** Builds the error for a reason of the contract. A reason nobody declared is a mistake in the code and answers INTERNAL. */
+export function makeError(errors: ErrorTable, reason: string, data: ErrorData = {}): AppError {
+  const table: ErrorTable = Object.hasOwn(errors, reason) ? errors : generalErrors
+  const known = Object.hasOwn(table, reason) ? table[reason] : undefined
+  const options = { message: data.message ?? known?.message ?? reason, ...(data.details && { details: data.details }) }
+  return new AppError(reason, known?.status ?? 'INTERNAL', options)
+}

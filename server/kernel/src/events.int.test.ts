@@ -3,11 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { alpha, beta, calls, onHeard } from '../test/fixture.ts'
 import { caller, log, until, type World, world } from '../test/setup.ts'
 import { Subscription } from './consumer.ts'
+import type { Event } from './contract.ts'
 import { AppError } from './errors.ts'
 import { uuid7 } from './id.ts'
 import { EventPublisher, openShardedPublisher, shardCount, shardOf, shardQueue } from './publisher.ts'
 import { RpcClient } from './rpc-client.ts'
-import type { Event } from './service.ts'
 
 interface Heard {
   event_id: string

@@ -1,15 +1,12 @@
 import type { Cache, Http, Logger } from './context.ts'
 import type { Database } from './db.ts'
-import type { Status } from './errors.ts'
+import type { ErrorTable } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { Outbox, WrittenRow } from './outbox.ts'
 import type { RpcClient } from './rpc-client.ts'
 import type { Service } from './service.ts'
-import type { TimerStore } from './timers.ts'
+import type { TimerStore } from './timer-store.ts'
 import type { StateMessage } from './zmq.ts'
-
-/** Reason -> how it is answered. `generated/errors.ts` has all of them. */
-export type ErrorTable = Readonly<Record<string, { status: Status; message: string }>>
 
 /** One service in this process: what its contexts are made of. */
 export interface Host {

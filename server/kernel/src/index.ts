@@ -1,14 +1,10 @@
-// Declaring a service
-
 export { AddressGuard, type AddressPolicy, isPublicAddress } from './address-guard.ts'
 export { type Audit, type AuditAction, type AuditEntry, type AuditSource, auditActions, audits, listAudits, recordAudit } from './audit.ts'
 export { Batch } from './batch.ts'
 export { type Bus, type BusOptions, Link, openBus, Session, type SessionOptions } from './bus.ts'
-// Cache and limits
 export { type CacheOptions, fillCache, invalidate, noCache, openCache, RedisCache } from './cache.ts'
-// Tables and rows
+export { systemCaller } from './caller.ts'
 export { endOfTime, fromDbTime, isLive, owned, ownedIndexes, secretText, stamp, toDbTime, utc, utcDelete } from './columns.ts'
-// Operations
 export {
   addressSettings,
   ConfigError,
@@ -30,15 +26,13 @@ export type {
   Caller,
   Context,
   Db,
-  ErrorData,
-  ErrorDetail,
-  GeneralReason,
   Http,
   HttpAnswer,
   HttpOptions,
   Logger,
   Tx,
 } from './context.ts'
+export type { CallRow, CallTable, Contract, Err, Event, EventRow, In, MethodRow, Operation, OperationMap, Out } from './contract.ts'
 export {
   decrypt,
   decryptText,
@@ -54,17 +48,25 @@ export {
 } from './crypto.ts'
 export { type Database, type DbOptions, openDb, type TransactionOptions } from './db.ts'
 export { isDuplicate, isRetryable, isUnavailable, rootCause, UnavailableError } from './db-errors.ts'
-export { AppError, type ErrorBody, httpStatus, isAppError, type Status } from './errors.ts'
+export {
+  AppError,
+  type ErrorBody,
+  type ErrorData,
+  type ErrorDetail,
+  type ErrorTable,
+  type GeneralReason,
+  generalErrors,
+  httpStatus,
+  isAppError,
+  makeError,
+  type Status,
+} from './errors.ts'
 export { type FaultPoint, fault } from './fault.ts'
 export { type Health, type HealthOptions, serveHealth } from './health.ts'
-export type { ErrorTable } from './host.ts'
 export { type HttpClient, type HttpClientOptions, HttpError, type HttpFailure, openHttp } from './http.ts'
-// Ids and secrets
 export { isUuid, operatorCustomerId, uuid7 } from './id.ts'
 export { type LimitClass, type LimitQuery, type LimitResult, Limits, session_s } from './limits.ts'
 export { createLogger, type LogOptions, silentLogger } from './log.ts'
-export { generalErrors, makeError } from './make-context.ts'
-export { systemCaller } from './message.ts'
 export { type Metrics, metrics, metricsText } from './metrics.ts'
 export {
   createDatabase,
@@ -103,6 +105,7 @@ export { isSecretName, redact, redacted, redactText } from './redact.ts'
 export {
   type NewRow,
   type OwnedTable,
+  type OwnerLookup,
   type Patch,
   type Reader,
   type Repo,
@@ -115,29 +118,8 @@ export { buildMatcher, compileQueue, compileRoute, type Matched, type RoutedInpu
 export { insertRows } from './rows.ts'
 export { type CallOptions, RpcClient } from './rpc-client.ts'
 export { errorBody, ownerRoute, type RpcHeaders, type RpcRequest, type RpcResponse, requestQueue, toAppError } from './rpc-wire.ts'
-// Running services
 export { type ClientOptions, createClient, type Running, type ServeOptions, serve } from './serve.ts'
-export type {
-  CallRow,
-  CallTable,
-  Consumers,
-  Contract,
-  Err,
-  Event,
-  EventRow,
-  Handlers,
-  In,
-  Job,
-  MethodRow,
-  Operation,
-  OperationMap,
-  Out,
-  OwnerLookup,
-  Service,
-  Timers,
-  Worker,
-} from './service.ts'
-export { defineService } from './service.ts'
+export { type Consumers, defineService, type Handlers, type Job, type Service, type Timers, type Worker } from './service.ts'
 export { type SystemTables, systemTables } from './system-tables.ts'
 export { isTransient } from './transient.ts'
 export { toDetails, type Validator, validate } from './validate.ts'

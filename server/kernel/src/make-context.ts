@@ -1,55 +1,23 @@
-import type { Actor, Cache, Caller, Context, Db, ErrorData, Http, Logger, Tx } from './context.ts'
-import { AppError } from './errors.ts'
-import type { ErrorTable, Host } from './host.ts'
+import { CallerScope, callerFields } from './caller.ts'
+import type { Cache, Caller, Context, Db, Http, Logger, Tx } from './context.ts'
+import { type AppError, type ErrorData, makeError } from './errors.ts'
+import type { Host } from './host.ts'
 import { uuid7 } from './id.ts'
-import { callerFields, type Message } from './message.ts'
+import type { Message } from './message.ts'
 import { runTx } from './tx.ts'
 
-/** Reasons every operation may answer with. */
-export const generalErrors: ErrorTable = {
-  INVALID_ARGUMENT: { status: 'INVALID_ARGUMENT', message: 'The request is not valid.' },
-  CONFLICT: { status: 'FAILED_PRECONDITION', message: 'Somebody else changed this at the same time; read it again and retry.' },
-  UNAVAILABLE: { status: 'UNAVAILABLE', message: 'The service cannot be reached at the moment; try again.' },
-  DEADLINE_EXCEEDED: { status: 'DEADLINE_EXCEEDED', message: 'The answer did not come in time.' },
-  INTERNAL: { status: 'INTERNAL', message: 'Something went wrong on our side.' },
-}
-
-/** Builds the error for a reason of the contract. A reason nobody declared is a mistake in the code and answers INTERNAL. */
-export function makeError(errors: ErrorTable, reason: string, data: ErrorData = {}): AppError {
-  const known = Object.hasOwn(errors, reason) ? errors[reason] : Object.hasOwn(generalErrors, reason) ? generalErrors[reason] : undefined
-  const options = { message: data.message ?? known?.message ?? reason, ...(data.details && { details: data.details }) }
-  return new AppError(reason, known?.status ?? 'INTERNAL', options)
-}
-
 /** One per request, event or timer run. Fields that cost something are made when first asked for. */
-class RequestContext implements Context {
-  readonly customer_id: string
-  readonly agent_id: string | null
-  readonly actor: Actor
-  readonly permissions: readonly string[]
-  readonly request_id: string
-  readonly locale: string
-  readonly deadline: number
-  readonly address: string | undefined
-  readonly user_agent: string | undefined
+class RequestContext extends CallerScope implements Context {
   #host: Host
   #message: Message
   #scope: Scope
   #log: Logger | undefined
 
   constructor(host: Host, message: Message, caller: Caller, scope: Scope) {
+    super(caller)
     this.#host = host
     this.#message = message
     this.#scope = scope
-    this.customer_id = caller.customer_id
-    this.agent_id = caller.agent_id
-    this.actor = caller.actor
-    this.permissions = caller.permissions
-    this.request_id = caller.request_id
-    this.locale = caller.locale
-    this.deadline = caller.deadline
-    this.address = caller.address
-    this.user_agent = caller.user_agent
   }
 
   get log(): Logger {

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import type { Caller } from './context.ts'
 
 /** One delivery of a request, event or timer: counts what it has done, so that the same delivery again counts the same. */
 export class Message {
@@ -33,19 +32,3 @@ export function derivedId(parent: string, name: string): string {
   const hex = hash('sha1', `${parent}/${name}`)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
-
-/** A caller's own fields, whatever else the object carries. */
-export function callerFields(from: Caller): Caller {
-  const { customer_id, agent_id, actor, permissions, request_id, locale, deadline, address, user_agent } = from
-  return { customer_id, agent_id, actor, permissions, request_id, locale, deadline, address, user_agent }
-}
-
-/** The platform acting by itself. */
-export const systemCaller = (service: string, fields: Partial<Caller> & Pick<Caller, 'request_id' | 'deadline'>): Caller => ({
-  customer_id: '',
-  agent_id: null,
-  actor: { type: 'system', id: service },
-  permissions: [],
-  locale: 'en',
-  ...fields,
-})

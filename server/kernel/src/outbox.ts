@@ -1,6 +1,6 @@
 import type { Caller, Db } from './context.ts'
+import type { Contract, EventRow } from './contract.ts'
 import { uuid7 } from './id.ts'
-import type { Contract, EventRow } from './service.ts'
 import { dbTime, run, select } from './statements.ts'
 import type { StateMessage } from './zmq.ts'
 

@@ -1,7 +1,7 @@
 import type { ConfirmChannel } from 'amqplib'
 import type { Bus, Session } from './bus.ts'
+import type { Event } from './contract.ts'
 import { UnavailableError } from './db-errors.ts'
-import type { Event } from './service.ts'
 
 /** How many queues share the work of `asterisk.all.event`, and what that exchange is called without its ending. */
 export const shardedDomain = 'asterisk.all'

@@ -7,7 +7,6 @@ import type { Cache, Context, Db, Tx } from './context.ts'
 import { AppError } from './errors.ts'
 import { metrics } from './metrics.ts'
 import { type Columns, conditions, type Page, type PageInput, selectPage, type Where } from './page.ts'
-import type { OwnerLookup } from './service.ts'
 
 export type OwnedTable = MySqlTable & Record<'id' | 'customer_id' | 'version' | 'tm_create' | 'tm_update' | 'tm_delete', MySqlColumn>
 
@@ -37,6 +36,11 @@ export interface RepoOptions {
   onCustomerDeleted?: string
   /** Fields whose change is a rotation of a secret: the audit row of such an update says `rotate`. */
   rotated?: readonly string[]
+}
+
+/** Finds the customer that owns a live row; `null` when there is none. */
+export interface OwnerLookup {
+  ownerOf(ctx: Pick<Context, 'db'>, id: string): Promise<string | null>
 }
 
 export interface Repo<T extends OwnedTable> extends OwnerLookup {

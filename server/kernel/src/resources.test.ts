@@ -1,8 +1,9 @@
 import { mysqlTable, varchar } from 'drizzle-orm/mysql-core'
 import { expect, test } from 'vitest'
 import { owned } from './columns.ts'
+import type { Contract } from './contract.ts'
 import { repo } from './repo.ts'
-import { type Contract, defineService } from './service.ts'
+import { defineService } from './service.ts'
 
 const table = mysqlTable('lamp_lamps', { ...owned, name: varchar({ length: 10 }) })
 const lamps = repo(table, { resource: 'lamp' })

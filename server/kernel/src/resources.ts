@@ -1,9 +1,11 @@
 import type { Context } from './context.ts'
+import type { Contract, Event } from './contract.ts'
 import type { OwnedTable, Repo } from './repo.ts'
-import type { Contract, Service } from './service.ts'
 
 type AnyRepo = Repo<OwnedTable>
-type Consumers = Service['consumers']
+/** What a service does about an event, in the erased form. */
+export type Consume = (ctx: Context, event: Event) => Promise<void>
+type Consumers = Readonly<Record<string, Consume>>
 
 /** Rows one transaction of a clean-up takes. */
 const batch = 100

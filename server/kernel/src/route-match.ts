@@ -1,5 +1,5 @@
+import type { CallRow, MethodRow } from './contract.ts'
 import { AppError } from './errors.ts'
-import type { CallRow, MethodRow } from './service.ts'
 
 type Fields = Record<string, unknown>
 

@@ -1,13 +1,13 @@
 import type { Message as AmqpMessage, ConfirmChannel } from 'amqplib'
 import { Breaker } from './breaker.ts'
 import type { Bus, Session } from './bus.ts'
+import { callerFields } from './caller.ts'
 import type { Caller, Logger } from './context.ts'
+import type { CallRow, CallTable } from './contract.ts'
 import { AppError } from './errors.ts'
 import { uuid7 } from './id.ts'
-import { callerFields } from './message.ts'
 import { compileQueue, compileRoute, type RoutedInput } from './route-match.ts'
 import { ownerRoute, type RpcResponse, requestQueue, toAppError } from './rpc-wire.ts'
-import type { CallRow, CallTable } from './service.ts'
 import { pause } from './wake.ts'
 
 export interface CallOptions {

@@ -1,5 +1,5 @@
-import type { Caller, ErrorDetail } from './context.ts'
-import { AppError, type ErrorBody, httpStatus } from './errors.ts'
+import type { Caller } from './context.ts'
+import { AppError, type ErrorBody, type ErrorDetail, httpStatus } from './errors.ts'
 
 /** A request as it travels (`DECISIONS.md` 20). */
 export interface RpcRequest {

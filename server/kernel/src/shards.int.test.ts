@@ -2,10 +2,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { log, until } from '../test/setup.ts'
 import { type Bus, openBus } from './bus.ts'
 import { noCache } from './cache.ts'
+import type { Event } from './contract.ts'
 import { uuid7 } from './id.ts'
 import { type EventPublisher, openShardedPublisher, shardCount, shardExchange, shardedDomain, shardOf, shardQueue } from './publisher.ts'
 import { type Running, serve } from './serve.ts'
-import type { Event, Service } from './service.ts'
+import type { Service } from './service.ts'
 import { testPrefix, testUrl } from './testing.ts'
 
 interface Heard {

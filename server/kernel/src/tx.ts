@@ -1,3 +1,4 @@
+import { CallerScope } from './caller.ts'
 import type { Caller, Db, Logger, Tx } from './context.ts'
 import { fault } from './fault.ts'
 import type { Host, HostData } from './host.ts'
@@ -9,17 +10,8 @@ import type { PendingEvent, WrittenRow } from './outbox.ts'
 type AfterCommit = () => Promise<void>
 
 /** One try of a transaction. A deadlock throws it away, with all it had collected. */
-class TxContext implements Tx {
+class TxContext extends CallerScope implements Tx {
   readonly db: Db
-  readonly customer_id: string
-  readonly agent_id: Caller['agent_id']
-  readonly actor: Caller['actor']
-  readonly permissions: Caller['permissions']
-  readonly request_id: string
-  readonly locale: string
-  readonly deadline: number
-  readonly address: string | undefined
-  readonly user_agent: string | undefined
   readonly events: PendingEvent[] = []
   /** The events as they were written. */
   written: readonly WrittenRow[] = []
@@ -32,20 +24,12 @@ class TxContext implements Tx {
   #log: () => Logger
 
   constructor(host: Host, data: HostData, db: Db, caller: Caller, log: () => Logger) {
+    super(caller)
     this.#host = host
     this.#data = data
     this.#caller = caller
     this.#log = log
     this.db = db
-    this.customer_id = caller.customer_id
-    this.agent_id = caller.agent_id
-    this.actor = caller.actor
-    this.permissions = caller.permissions
-    this.request_id = caller.request_id
-    this.locale = caller.locale
-    this.deadline = caller.deadline
-    this.address = caller.address
-    this.user_agent = caller.user_agent
   }
 
   get log(): Logger {

@@ -1,6 +1,5 @@
 import type { core } from 'zod'
-import type { ErrorDetail } from './context.ts'
-import { AppError } from './errors.ts'
+import { AppError, type ErrorDetail } from './errors.ts'
 
 type Issue = core.$ZodIssue
 type Path = readonly PropertyKey[]

@@ -1,8 +1,9 @@
 import { sql } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Context, Tx } from '../src/context.ts'
-import type { ErrorTable } from '../src/host.ts'
-import type { CallTable, Event, Service } from '../src/service.ts'
+import type { CallTable, Event } from '../src/contract.ts'
+import type { ErrorTable } from '../src/errors.ts'
+import type { Service } from '../src/service.ts'
 import type { Validator } from '../src/validate.ts'
 
 export const errors: ErrorTable = {
