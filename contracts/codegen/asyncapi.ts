@@ -1,6 +1,7 @@
+import type { Json } from './json.ts'
 import type { Model } from './model.ts'
 import { exampleOf } from './openapi.ts'
-import { type Json, mapSchema, publicSchema, reachable, type Schema } from './schema.ts'
+import { mapSchema, publicSchema, reachable, type Schema } from './schema.ts'
 import { byName, type Output } from './text.ts'
 
 type Node = Record<string, Json>

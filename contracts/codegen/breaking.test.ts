@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest'
 import { breakingChanges } from './breaking.ts'
 import { fixtureModel } from './fixtures/contracts.ts'
-import { lookup } from './load.ts'
+import { type Json, lookup } from './json.ts'
 import { openapiDocument } from './openapi.ts'
-import type { Json } from './schema.ts'
 
 const text = JSON.stringify(openapiDocument(fixtureModel()))
 type Edit = (document: Json) => unknown

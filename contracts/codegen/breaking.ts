@@ -1,8 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { root } from './generate.ts'
-import { lookup } from './load.ts'
-import type { Json } from './schema.ts'
+import { type Json, lookup } from './json.ts'
 
 type Node = Record<string, Json>
 /** Who writes a value: what a client sends may only be asked for less, what it gets may only become more. */

@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import type { Problem } from './load.ts'
-import type { Model } from './model.ts'
-import { webhookName } from './openapi.ts'
-import { plain } from './places.ts'
+import type { Problem } from './document.ts'
+import { unescapeStep } from './json.ts'
+import { type Model, webhookName } from './model.ts'
 
 const modules = path.resolve(import.meta.dirname, '../../node_modules')
 
@@ -61,7 +60,7 @@ function redoclyProblems(output: string, model: Model): Problem[] {
   const [text] = /\{\n[\s\S]*\n\}/.exec(output) ?? []
   if (text === undefined) return [{ file: 'openapi', where: '', message: output }]
   return (JSON.parse(text) as Report).problems.map(({ message, ruleId, location }) => {
-    const [, part = '', name = '', verb = '', ...rest] = (location[0]?.pointer ?? '').split('/').map(plain)
+    const [, part = '', name = '', verb = '', ...rest] = (location[0]?.pointer ?? '').split('/').map(unescapeStep)
     const operation = model.operations.find(one => one.kind === 'public' && one.httpPath === name && one.method.toLowerCase() === verb)
     const inside = `${rest.length > 0 ? ` in ${rest.join(' › ')}` : ''} (Redocly, ${ruleId})`
     if (part === 'paths' && operation)

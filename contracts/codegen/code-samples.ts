@@ -1,5 +1,6 @@
-import type { Field, Model, PublicOperation } from './model.ts'
-import { type Json, resolve, typesOf } from './schema.ts'
+import type { Json } from './json.ts'
+import { type Field, isList, type Model, type PublicOperation } from './model.ts'
+import { resolve, typesOf } from './schema.ts'
 import { methodName } from './sdk.ts'
 import { camel, key, quote } from './text.ts'
 
@@ -74,13 +75,9 @@ function typescript(operation: PublicOperation, model: Model): string {
     ...(body === undefined ? [] : [printed(body)]),
   ]
   const call = `client.${camel(operation.tag)}.${methodName(operation, model)}(${parameters.join(', ')})`
-  const output = operation.output && isRows(operation) ? `for await (const row of ${call}) console.log(row)` : `console.log(await ${call})`
+  const output = isList(operation, model) ? `for await (const row of ${call}) console.log(row)` : `console.log(await ${call})`
   return `import { VoIPBIN } from '@voipbin/sdk'\n\nconst client = new VoIPBIN({ ${credential}, baseUrl: '${sampleOrigin}' })\n${output}\n`
 }
-
-/** Whether the SDK gives the answer row by row. */
-const isRows = (operation: PublicOperation): boolean =>
-  operation.method === 'GET' && operation.query.some(field => field.name === 'page_token')
 
 /** A JSON value as one writes it in TypeScript, on one line while it is short. */
 function printed(value: Json, indent = ''): string {

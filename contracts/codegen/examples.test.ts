@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadModel } from './build-model.ts'
 import { generate, root } from './generate.ts'
-import { loadModel, type PublicOperation } from './model.ts'
-import type { Json } from './schema.ts'
+import type { Json } from './json.ts'
+import type { PublicOperation } from './model.ts'
 import { write } from './write.ts'
 
 interface Route {

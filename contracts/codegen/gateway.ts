@@ -1,6 +1,6 @@
-import type { Model, PublicOperation } from './model.ts'
+import { isList, type Model, type PublicOperation, pluralsOf } from './model.ts'
 import { projectorName } from './project.ts'
-import { asObject, places, refName, type Schema } from './schema.ts'
+import { places, refName, type Schema } from './schema.ts'
 import { byName, camel, header, importLine, key, literal, type Output, quote } from './text.ts'
 import { bodyValidators } from './validators.ts'
 
@@ -164,12 +164,6 @@ function projectText(operation: PublicOperation, imports: Imports): string {
   return `output => ${name}(output as never)`
 }
 
-/** Whether an answer is a page of rows. */
-export function isList(operation: PublicOperation, model: Model): boolean {
-  const object = operation.output && asObject(operation.output, model.schemas)
-  return operation.method === 'GET' && object?.properties?.result !== undefined && object.properties.next_page_token !== undefined
-}
-
 function kindOf(operation: PublicOperation, model: Model): string {
   if (operation.method === 'GET') return isList(operation, model) ? 'list' : 'read'
   if (operation.idempotent) return 'create'
@@ -184,9 +178,6 @@ function resourceOf(operation: PublicOperation, model: Model): string | null {
   const known = [...model.resources.keys()]
   return known.find(resource => pluralsOf(resource).includes(operation.tag)) ?? (known.includes(operation.tag) ? operation.tag : null)
 }
-
-/** The ways English makes a plural of a resource name. */
-export const pluralsOf = (resource: string): string[] => [`${resource}s`, `${resource}es`, resource.replace(/y$/, 'ies')]
 
 function secretsIn(schema: Schema | undefined, model: Model): string[] {
   if (!schema) return []

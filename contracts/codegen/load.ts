@@ -1,32 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
+import { ContractError, type Document, type Problem } from './document.ts'
+import { escapeStep, type Json, lookup } from './json.ts'
 import { addReceivers } from './receivers.ts'
-import type { Json, Schema } from './schema.ts'
-
-export interface Problem {
-  file: string
-  where: string
-  message: string
-}
-
-/** The documents are not what the generator accepts; nothing was generated. */
-export class ContractError extends Error {
-  readonly problems: Problem[]
-  constructor(problems: Problem[]) {
-    super(problems.map(({ file, where, message }) => `${file}${where ? ` ${where}` : ''}: ${message}`).join('\n'))
-    this.name = 'ContractError'
-    this.problems = problems
-  }
-}
-
-/** One contract file. `service` is its base name. References inside have lost their file part: names are global. */
-export interface Document {
-  file: string
-  kind: 'openapi' | 'asyncapi'
-  service: string
-  content: Record<string, Json>
-}
+import type { Schema } from './schema.ts'
 
 export interface ErrorReason {
   status: string
@@ -104,7 +82,7 @@ function localise(document: Document, raw: ReadonlyMap<string, Record<string, Js
     if (Array.isArray(node)) return node.map((item, i) => visit(item, `${where}/${i}`))
     if (node === null || typeof node !== 'object') return node
     const copy: Record<string, Json> = {}
-    for (const [key, value] of Object.entries(node)) copy[key] = visit(value, `${where}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    for (const [key, value] of Object.entries(node)) copy[key] = visit(value, `${where}/${escapeStep(key)}`)
     if (typeof copy.$ref === 'string') {
       const [target = '', pointer = ''] = copy.$ref.split('#')
       const file = target === '' ? document.file : path.posix.join(path.posix.dirname(document.file), target)
@@ -119,16 +97,6 @@ function localise(document: Document, raw: ReadonlyMap<string, Record<string, Js
     return copy
   }
   return visit(document.content, '')
-}
-
-/** Follows a JSON pointer; undefined when there is nothing. */
-export function lookup(root: Json | undefined, pointer: string): Json | undefined {
-  let node: Json | undefined = root
-  for (const step of pointer.split('/').slice(1)) {
-    if (node === null || typeof node !== 'object' || Array.isArray(node)) return undefined
-    node = node[step.replaceAll('~1', '/').replaceAll('~0', '~')]
-  }
-  return node
 }
 
 function collectSchemas(documents: Document[], problems: Problem[]): Sources['schemas'] {

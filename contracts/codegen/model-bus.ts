@@ -1,6 +1,7 @@
-import { type Document, lookup, type Problem } from './load.ts'
-import { deref, type EventDefinition, type Field, findRefs, type InternalOperation, type Method, sharedDocuments, text } from './model.ts'
-import { asObject, type Json, refName, type Schema, type Schemas } from './schema.ts'
+import { type Document, deref, type Problem, text } from './document.ts'
+import { type Json, lookup, unescapeStep } from './json.ts'
+import { type EventDefinition, type Field, findRefs, type InternalOperation, type Method, sharedDocuments } from './model.ts'
+import { asObject, refName, type Schema, type Schemas } from './schema.ts'
 
 type Node = Record<string, Json>
 interface Message {
@@ -9,10 +10,9 @@ interface Message {
   'x-internal'?: boolean
 }
 
-const unescapePointer = (step: string): string => step.replaceAll('~1', '/').replaceAll('~0', '~')
 /** `#/channels/<key>` or `#/channels/<key>/messages/<name>` -> its parts. */
-const channelKey = (node: Json | undefined): string => unescapePointer(text((node as Node | undefined)?.$ref).split('/')[2] ?? '')
-const messageKey = (node: Json): string => unescapePointer(refName(text((node as Node).$ref)))
+const channelKey = (node: Json | undefined): string => unescapeStep(text((node as Node | undefined)?.$ref).split('/')[2] ?? '')
+const messageKey = (node: Json): string => unescapeStep(refName(text((node as Node).$ref)))
 
 const domainOf = (address: string): string | undefined => /^(.+)\.events?$/.exec(address)?.[1]
 

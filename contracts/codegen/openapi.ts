@@ -1,7 +1,8 @@
 import { codeSamples, sampleOrigin } from './code-samples.ts'
-import type { EventDefinition, Model, PublicOperation } from './model.ts'
+import type { Json } from './json.ts'
+import { type EventDefinition, type Model, type PublicOperation, webhookName } from './model.ts'
 import { httpStatus, reasonsOf } from './reasons.ts'
-import { type Json, publicSchema, reachable, refName, type Schema } from './schema.ts'
+import { publicSchema, reachable, refName, type Schema } from './schema.ts'
 import { byName, type Output, pascal } from './text.ts'
 
 type Node = Record<string, Json>
@@ -21,7 +22,7 @@ export function openapiDocument(model: Model): Node {
   const operations = model.operations.filter(operation => operation.kind === 'public')
   const errors = new ErrorResponses(model)
   const paths: Record<string, Node> = {}
-  for (const [path, own] of byName(groupBy(operations, operation => operation.httpPath))) {
+  for (const [path, own] of byName(Map.groupBy(operations, operation => operation.httpPath))) {
     paths[path] = Object.fromEntries(own.map(operation => [operation.method.toLowerCase(), operationNode(operation, model, errors)]))
   }
   const events = model.events.filter(event => !event.internal)
@@ -47,12 +48,6 @@ export function openapiDocument(model: Model): Node {
 
 const publicView = (model: Model): ReadonlyMap<string, Schema> =>
   new Map([...model.schemas].map(([name, schema]) => [name, publicSchema(schema)]))
-
-function groupBy<T>(items: T[], key: (item: T) => string): [string, T[]][] {
-  const groups = new Map<string, T[]>()
-  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item])
-  return [...groups]
-}
 
 /** Every schema that a document part mentions. */
 function schemasIn(node: unknown): Schema[] {
@@ -142,7 +137,7 @@ class ErrorResponses {
 
   of(operation: PublicOperation): Node {
     const own = new Set(operation.errors)
-    const groups = groupBy(
+    const groups = Map.groupBy(
       reasonsOf(operation).filter(reason => reason in this.#model.errors),
       reason => String(this.#code(reason)),
     )
@@ -202,8 +197,6 @@ class ErrorResponses {
     return { summary: row?.action ?? '', value: { error } }
   }
 }
-
-export const webhookName = (event: { type: string }): string => event.type.replaceAll('.', '_')
 
 function webhookNode(event: EventDefinition, model: Model): Node {
   const name = webhookName(event)

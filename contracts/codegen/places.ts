@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { isNode, LineCounter, parseDocument } from 'yaml'
-import type { Problem } from './load.ts'
+import type { Problem } from './document.ts'
+import { unescapeStep } from './json.ts'
 
 /** Problems as lines that an editor can open: `contracts/openapi/number.yaml:112 POST /v1.0/contacts (createContact): …`. */
 export const described = (problems: readonly Problem[], contracts: string): string[] =>
@@ -12,9 +13,7 @@ export const described = (problems: readonly Problem[], contracts: string): stri
     return `contracts/${file}${line === undefined ? '' : `:${line}`}${where ? ` ${readable(where)}` : ''}: ${message}`
   })
 
-/** A step of a JSON pointer as it is. */
-export const plain = (step: string): string => step.replaceAll('~1', '/').replaceAll('~0', '~')
-const readable = (where: string): string => (where.startsWith('/') ? where.split('/').slice(1).map(plain).join(' › ') : where)
+const readable = (where: string): string => (where.startsWith('/') ? where.split('/').slice(1).map(unescapeStep).join(' › ') : where)
 
 /** The line, from 1, of the innermost named thing that `where` speaks of; undefined when the text has none of them. */
 export function lineOf(text: string, where: string): number | undefined {
@@ -33,7 +32,7 @@ export function lineOf(text: string, where: string): number | undefined {
 function lineOfPointer(text: string, pointer: string): number | undefined {
   const counter = new LineCounter()
   const document = parseDocument(text, { lineCounter: counter })
-  for (let steps = pointer.split('/').slice(1).map(plain); steps.length > 0; steps = steps.slice(0, -1)) {
+  for (let steps = pointer.split('/').slice(1).map(unescapeStep); steps.length > 0; steps = steps.slice(0, -1)) {
     const node = document.getIn(steps, true)
     if (isNode(node) && node.range) return counter.linePos(node.range[0]).line
   }

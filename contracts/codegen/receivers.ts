@@ -1,5 +1,5 @@
-import { type Document, lookup, type Problem } from './load.ts'
-import type { Json } from './schema.ts'
+import type { Document, Problem } from './document.ts'
+import { type Json, lookup } from './json.ts'
 
 type Node = Record<string, Json>
 

@@ -1,4 +1,4 @@
-import type { Problem } from './load.ts'
+import type { Problem } from './document.ts'
 import type { Model } from './model.ts'
 import { asUnion, discriminatorOf, type Place, places, reachable, resolve, type Schema, typesOf } from './schema.ts'
 

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { loadModel } from './build-model.ts'
+import { ContractError } from './document.ts'
 import { fixtureContracts } from './fixtures/contracts.ts'
-import { ContractError } from './load.ts'
-import { loadModel } from './model.ts'
 import { checkRules } from './rules.ts'
 
 const folders: { dispose(): void }[] = []

@@ -1,8 +1,9 @@
-import type { Problem } from './load.ts'
+import type { Problem } from './document.ts'
+import type { Json } from './json.ts'
 import { inputFields, isRpc, type Model, missingReason, notFoundReason, type Operation, type PublicOperation, queueOf } from './model.ts'
 import { generalReasons, httpStatus } from './reasons.ts'
 import { schemaRules } from './rules-schemas.ts'
-import { asObject, type Json, resolve, typesOf } from './schema.ts'
+import { asObject, resolve, typesOf } from './schema.ts'
 import { sdkResources } from './sdk.ts'
 import { pascal } from './text.ts'
 

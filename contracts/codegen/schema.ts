@@ -1,4 +1,4 @@
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+import { escapeStep, type Json } from './json.ts'
 
 /** The part of JSON Schema 2020-12 that contracts may use, with our extensions. */
 export interface Schema {
@@ -153,13 +153,11 @@ export function places(schema: Schema, schemas: Schemas): Place[] {
     const next = name ? [...open, name] : open
     const s = resolve(node, schemas)
     found.push({ path, schema: s })
-    for (const [step, child] of children(s)) visit(child, step === '' ? path : `${path}/${escapePointer(step)}`, next)
+    for (const [step, child] of children(s)) visit(child, step === '' ? path : `${path}/${escapeStep(step)}`, next)
   }
   visit(schema, '', [])
   return found
 }
-
-const escapePointer = (step: string): string => step.replaceAll('~', '~0').replaceAll('/', '~1')
 
 /** A copy of a schema with `change` applied to it and to everything below, innermost first. */
 export function mapSchema(schema: Schema, change: (schema: Schema) => Schema): Schema {

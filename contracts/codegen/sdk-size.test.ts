@@ -3,8 +3,9 @@ import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { rolldown } from 'rolldown'
 import { expect, test } from 'vitest'
+import { loadModel } from './build-model.ts'
 import { root } from './generate.ts'
-import { loadModel, type Model, type PublicOperation } from './model.ts'
+import type { Model, PublicOperation } from './model.ts'
 import { sdkResourcesFile } from './sdk.ts'
 
 /** Resources that are to come. */

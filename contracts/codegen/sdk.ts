@@ -1,6 +1,5 @@
 import { boundsOf, describeBounds } from './bounds.ts'
-import { isList, pluralsOf } from './gateway.ts'
-import type { Field, Model, Operation, PublicOperation } from './model.ts'
+import { type Field, isList, type Model, type Operation, type PublicOperation, pluralsOf } from './model.ts'
 import { generalReasons, httpStatus } from './reasons.ts'
 import { asObject, refName, type Schema } from './schema.ts'
 import { byName, camel, doc, header, importLine, key, type Output, pascal, quote } from './text.ts'

@@ -1,5 +1,7 @@
-import { deref, type Model } from './model.ts'
-import { asObject, type Json, type Schema } from './schema.ts'
+import { deref } from './document.ts'
+import type { Json } from './json.ts'
+import type { Model } from './model.ts'
+import { asObject, type Schema } from './schema.ts'
 
 /** One message of the fast path. */
 export interface StateDefinition {
