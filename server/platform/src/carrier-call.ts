@@ -6,12 +6,12 @@ import { level, RATE, type Samples, sine, toneLevel } from '../../../voip/testin
 import { rtpPhone } from '../../../voip/testing/rtp.ts'
 import { at, decode, encode } from './bencode.ts'
 import { inRoot, run } from './chroot.ts'
-import { asteriskName, outsideIp, type Setup } from './configure.ts'
 import { readIfExists, tail } from './files.ts'
 import { INSIDE } from './paths.ts'
 import { CARRIER_IP } from './ports.ts'
 import { rtpengineCommand } from './probes.ts'
 import { OWNER_VARIABLE } from './proc.ts'
+import { asteriskName, outsideIp, type Setup } from './setup.ts'
 
 const TONE_HZ = 440
 const DIGIT = '5'

@@ -1,51 +1,18 @@
 // Turns flags, ports and secrets into the servers' folders and configuration files under the state folder.
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import { render, renderFile, renderFolder, type Values } from '../../../voip/render.ts'
 import { SERVER_UID } from '../packages.mjs'
 import { inRoot, PRIVILEGED, run, runOrThrow, UNPRIVILEGED } from './chroot.ts'
 import { readIfExists } from './files.ts'
-import type { Flags } from './flags.ts'
 import { INSIDE, type Paths, ROOT } from './paths.ts'
 import { LISTEN_IP, type Ports } from './ports.ts'
 import type { Secrets } from './secrets.ts'
+import { ARI_USER, asteriskName, DATABASE, EDGE_DATABASE, edgeInside, kamailioName, outsideIp, type Setup } from './setup.ts'
 import { writeSpeechRunner } from './speech.ts'
 
-/** Everything that decides how the platform looks. */
-export interface Setup {
-  flags: Flags
-  paths: Paths
-  ports: Ports
-  secrets: Secrets
-  /** UID:GID the servers run as. */
-  user: string
-  /** Tests create databases of their own: root may then log in over TCP. */
-  tcpRoot: boolean
-}
-
-export const ARI_USER = 'voipbin'
-export const DATABASE = 'voipbin'
-export const EDGE_DATABASE = 'kamailio'
 const VOIP = path.join(ROOT, 'voip')
 const FLOOD_LIMIT = 500
-
-export const asteriskName = (index: number): string => `asterisk-call-${index + 1}`
-export const kamailioName = (index: number): string => (index === 0 ? 'kamailio' : `kamailio-${index + 1}`)
-
-/** Where Asterisk and the other edges reach an edge. Of its own address, where no edge listens outside: edges tell their Paths by the address alone. */
-export const edgeInside = (ports: Ports, index: number) => ({ ip: `127.0.1.${index + 1}`, port: ports.base + 32 + index })
-
-/** The address of this machine that phones and carriers reach; behind NAT it is not the public one. */
-export function outsideIp(flags: Flags): string {
-  if (flags.publicIp === null) return LISTEN_IP
-  const own = Object.values(networkInterfaces())
-    .flatMap(list => list ?? [])
-    .filter(a => a.family === 'IPv4' && !a.internal)
-  const local = own.find(a => a.address === flags.publicIp) ?? own[0]
-  if (!local) throw new Error(`--public-ip ${flags.publicIp}: this machine has no address but loopback`)
-  return local.address
-}
 
 /** Whom the servers run as: their own user where the machine allows it, else root. */
 export async function serverUser(paths: Paths): Promise<string> {

@@ -1,5 +1,5 @@
-import { DATABASE, type Setup } from './configure.ts'
 import { LISTEN_IP } from './ports.ts'
+import { DATABASE, type Setup } from './setup.ts'
 
 /** Addresses of the servers with their credentials, as our own processes and tests take them. */
 export function connections({ ports, secrets }: Setup): Record<'MYSQL_URL' | 'MYSQL_MIGRATE_URL' | 'REDIS_URL' | 'AMQP_URL', string> {

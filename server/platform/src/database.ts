@@ -1,10 +1,11 @@
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { inRoot, PRIVILEGED, run, runOrThrow } from './chroot.ts'
-import { asteriskName, EDGE_DATABASE, edgeInside, edgeSchema, edgeViews, kamailioName, ownFolder, type Setup } from './configure.ts'
+import { edgeSchema, edgeViews, ownFolder } from './configure.ts'
 import { INSIDE } from './paths.ts'
 import { LISTEN_IP } from './ports.ts'
 import { kamailioRpc } from './probes.ts'
+import { asteriskName, EDGE_DATABASE, edgeInside, kamailioName, type Setup } from './setup.ts'
 
 /** Kamailio's own tables that the edge uses; the files come with its packages. */
 const KAMAILIO_TABLES = ['standard', 'usrloc', 'dispatcher', 'permissions']

@@ -1,12 +1,12 @@
 import path from 'node:path'
 import { run } from './chroot.ts'
-import type { Setup } from './configure.ts'
 import { connections } from './connections.ts'
 import { linkEdgeViews, prepareEdgeDatabase } from './database.ts'
 import { PlatformError } from './errors.ts'
 import { COMPILE_CACHE, NODE } from './node.ts'
 import { type Paths, ROOT } from './paths.ts'
 import { OWNER_VARIABLE } from './proc.ts'
+import type { Setup } from './setup.ts'
 
 const SCRIPT = path.join(ROOT, 'services/migrate.ts')
 /** Its exit code when the tables were made by migrations that are not in this checkout. */

@@ -1,6 +1,5 @@
 // The servers as a table: how each is started and when it is ready. Our own processes are in own-processes.ts.
 import { inRoot } from './chroot.ts'
-import { ARI_USER, asteriskName, kamailioName, type Setup } from './configure.ts'
 import { createDataFolder } from './database.ts'
 import { prepareTables } from './migrate.ts'
 import { INSIDE } from './paths.ts'
@@ -17,6 +16,7 @@ import {
   rtpengineProbe,
 } from './probes.ts'
 import { NAME_VARIABLE, OWNER_VARIABLE } from './proc.ts'
+import { ARI_USER, asteriskName, kamailioName, type Setup } from './setup.ts'
 import type { ProcessSpec } from './supervise.ts'
 
 export const url = (port: number, page: string): string => `http://${LISTEN_IP}:${port}${page}`

@@ -2,11 +2,11 @@
 // API as the operator's super admin. Safe at every start: what is there stays, what is missing is made.
 import type { VoIPBIN } from '@voipbin/sdk'
 import { isAccepted, type Login, signedIn, signIn, signInSoon, withAccessKey } from './api.ts'
-import type { Setup } from './configure.ts'
 import { DEMO_FLOW, demoActions, SELF_TEST_FLOW, selfTestActions } from './demo-flow.ts'
 import { SUPER_ADMIN } from './own-processes.ts'
 import { CARRIER_IP } from './ports.ts'
 import { type AccountSecrets, saveSecrets } from './secrets.ts'
+import type { Setup } from './setup.ts'
 import type { Demo, State } from './state.ts'
 
 export interface Seeded {

@@ -6,11 +6,11 @@ import type { VoIPBIN } from '@voipbin/sdk'
 import { withAccessKey } from './api.ts'
 import { type CallRecord, callRecord, callTrace } from './call-record.ts'
 import { type CallPlan, type CarrierEvidence, carrierCall } from './carrier-call.ts'
-import { asteriskName, kamailioName, type Setup } from './configure.ts'
 import { ownProcesses } from './own-processes.ts'
 import { dispatcherProbe, kamailioProbe, type Probe } from './probes.ts'
 import { serverProcesses } from './processes.ts'
 import type { SelfTestAccount } from './seed.ts'
+import { asteriskName, kamailioName, type Setup } from './setup.ts'
 
 /** What one call showed: at the carrier, and over REST. */
 export interface CallEvidence extends CarrierEvidence {

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { Setup } from './configure.ts'
 import { type Paths, ROOT } from './paths.ts'
+import type { Setup } from './setup.ts'
 
 const IN_ROOT = path.join(ROOT, 'server/platform/in-root')
 
