@@ -1,8 +1,8 @@
 import { computed, signal } from '@preact/signals'
 import { type EventFrame, type EventTopic, Realtime, type RealtimeState } from '@voipbin/sdk/realtime'
 import type { Call } from '../api.ts'
+import { api } from './api.ts'
 import { upsert } from './history.ts'
-import { api } from './session.ts'
 
 export const events = signal<EventFrame[]>([])
 export const realtime = signal<{ state: RealtimeState; detail: string }>({ state: 'closed', detail: '' })

@@ -2,7 +2,7 @@ import { signal } from '@preact/signals'
 import type { PageResult } from '@voipbin/sdk'
 import type { Call } from '../api.ts'
 import { errorText } from '../errors.ts'
-import { api } from './session.ts'
+import { api } from './api.ts'
 
 export const rows = signal<Call[]>([])
 export const historyState = signal<'idle' | 'loading' | 'error'>('idle')

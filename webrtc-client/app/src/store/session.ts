@@ -1,8 +1,9 @@
 import { signal } from '@preact/signals'
 import { UnauthenticatedError } from '@voipbin/sdk'
-import { Api, type AuthToken, type Extension } from '../api.ts'
+import type { AuthToken, Extension } from '../api.ts'
 import { type AppConfig, loadConfig, type Prefill, readPrefill, sipUrl } from '../config.ts'
 import { errorText } from '../errors.ts'
+import { api, openApi } from './api.ts'
 import { startEvents, stopEvents } from './events.ts'
 import { clearHistory, loadHistory } from './history.ts'
 import { startPhone, stopPhone } from './phone.ts'
@@ -30,7 +31,6 @@ export const extensions = signal<Extension[]>([])
 export const extension = signal<Extension | null>(null)
 
 let config: AppConfig
-export let api: Api
 let sipPassword = ''
 
 /** Reads the configuration and goes on with the session of this tab if there is one. */
@@ -46,7 +46,7 @@ export async function boot(): Promise<void> {
     stage.value = 'broken'
     return
   }
-  api = new Api({ api_url: config.api_url, onUnauthenticated: expired })
+  openApi({ api_url: config.api_url, onUnauthenticated: expired })
   const saved = readSaved()
   if (!saved || prefill.value.username) {
     stage.value = 'signed_out'

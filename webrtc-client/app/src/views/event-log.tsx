@@ -1,8 +1,8 @@
 import type { EventFrame } from '@voipbin/sdk/realtime'
 import { Icon } from '../parts/icon.tsx'
+import { IconButton } from '../parts/icon-button.tsx'
 import { JsonTree } from '../parts/json-tree.tsx'
 import { clearEvents, events, filter, held, pause, realtime, resume, shown } from '../store/events.ts'
-import { IconButton } from './shell.tsx'
 
 const stateText = { closed: 'Off', connecting: 'Connecting…', open: 'Live', reconnecting: 'Reconnecting…' } as const
 

@@ -4,10 +4,10 @@ import type { Call } from '../api.ts'
 import { causeText, duration, statusText, when } from '../format.ts'
 import { Avatar } from '../parts/avatar.tsx'
 import { Icon, type IconName } from '../parts/icon.tsx'
+import { IconButton } from '../parts/icon-button.tsx'
 import { historyError, historyState, loadHistory, loadOlder, page, rows } from '../store/history.ts'
 import { dial } from '../store/phone.ts'
 import { extension } from '../store/session.ts'
-import { IconButton } from './shell.tsx'
 
 const onlyMine = signal(false)
 

@@ -1,4 +1,5 @@
 import { Icon, type IconName } from '../parts/icon.tsx'
+import { IconButton } from '../parts/icon-button.tsx'
 import { realtime } from '../store/events.ts'
 import { calls, registration, registrationError } from '../store/phone.ts'
 import { extension, reconnectPhone } from '../store/session.ts'
@@ -56,14 +57,6 @@ function Header() {
       <IconButton icon="help" label="Keyboard shortcuts" onClick={() => (dialog.value = 'shortcuts')} />
       <IconButton icon="settings" label="Settings" testid="open-settings" onClick={() => (dialog.value = 'settings')} />
     </header>
-  )
-}
-
-export function IconButton({ icon, label, onClick, testid }: { icon: IconName; label: string; onClick: () => void; testid?: string }) {
-  return (
-    <button type="button" class="icon-button" aria-label={label} title={label} data-testid={testid} onClick={onClick}>
-      <Icon name={icon} />
-    </button>
   )
 }
 
