@@ -81,8 +81,8 @@ export const checkStyle = (root: string, files: readonly string[]): Promise<stri
     { cwd: root },
   )
 
-/** Promises that nobody waits for. */
-export const checkPromises = (root: string, folders: readonly string[]): Promise<string[]> =>
+/** Promises that nobody waits for, and imports that run in a circle, those of types included. */
+export const checkFlow = (root: string, folders: readonly string[]): Promise<string[]> =>
   tool('oxlint/bin/oxlint', ['--type-aware', '-c', path.join(import.meta.dirname, 'oxlint.json'), ...folders], { cwd: root })
 
 /** The workspaces that exist. */

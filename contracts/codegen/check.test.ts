@@ -3,7 +3,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runSteps } from './check.ts'
-import { checkOpenapi, checkPromises, checkStyle, checkTypes } from './check-tools.ts'
+import { checkFlow, checkOpenapi, checkStyle, checkTypes } from './check-tools.ts'
 import { fixtureModel } from './fixtures/contracts.ts'
 import { openapiDocument } from './openapi.ts'
 
@@ -38,8 +38,17 @@ describe('the tools find what is planted', () => {
     const work = 'export async function work(): Promise<void> {}\n'
     put('one/a.ts', `${work}export const all = async (): Promise<void> => {\n  await work()\n}\n`)
     put('two/a.ts', `${work}export const all = (): void => {\n  work()\n}\n`)
-    expect(await checkPromises(house, ['one'])).toEqual([])
-    expect((await checkPromises(house, ['two'])).join('\n')).toMatch(/no-floating-promises/)
+    expect(await checkFlow(house, ['one'])).toEqual([])
+    expect((await checkFlow(house, ['two'])).join('\n')).toMatch(/no-floating-promises/)
+  }, 30_000)
+
+  test('imports that run in a circle, be it of types only', async () => {
+    put('circle/ground.ts', 'export interface Ground {\n  level: number\n}\n')
+    put('circle/a.ts', "import type { B } from './b.ts'\n\nexport interface A {\n  b: B\n}\n")
+    put('circle/b.ts', "import type { Ground } from './ground.ts'\n\nexport type B = Ground\n")
+    expect(await checkFlow(house, ['circle'])).toEqual([])
+    put('circle/b.ts', "import type { A } from './a.ts'\n\nexport type B = A[]\n")
+    expect((await checkFlow(house, ['circle'])).join('\n')).toMatch(/no-cycle/)
   }, 30_000)
 
   test('an import that is not used, and a line that is not formatted', async () => {

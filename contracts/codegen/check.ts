@@ -6,7 +6,7 @@ import { checkBaseline } from './breaking.ts'
 import { loadModel } from './build-model.ts'
 import { parsePublic } from './bus.ts'
 import { drift, foreignTables, lonelyServices, longFiles, readOutputs } from './check-files.ts'
-import { checkOpenapi, checkPromises, checkStyle, checkTypes, generateInto, workspaces } from './check-tools.ts'
+import { checkFlow, checkOpenapi, checkStyle, checkTypes, generateInto, workspaces } from './check-tools.ts'
 import { ContractError } from './document.ts'
 import { root } from './generate.ts'
 import type { Model } from './model.ts'
@@ -70,8 +70,8 @@ function sourceSteps(): Step[] {
     { name: 'events and resources', run: () => checkWired(model(), speakers(root)) },
     { name: 'biome', run: () => checkStyle(root, handWritten()) },
     {
-      name: 'floating promises (oxlint)',
-      run: () => checkPromises(root, lintedFolders()),
+      name: 'promises and circles (oxlint)',
+      run: () => checkFlow(root, lintedFolders()),
     },
     { name: 'types (tsc)', run: () => checkTypes(root) },
   ]
