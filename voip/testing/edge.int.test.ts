@@ -8,7 +8,7 @@ import { crash } from './inroot.ts'
 import { portBlock } from './ports.ts'
 import { type RtpPhone, rtpPhone } from './rtp.ts'
 import { sipp, sippCall } from './sipp.ts'
-import { type EdgeInstance, type Stack, startStack } from './stack.ts'
+import { type AsteriskInstance, type EdgeInstance, type Stack, startStack } from './stack.ts'
 import { exchange } from './udp.ts'
 import { until } from './wait.ts'
 import { webPhone } from './web-phone.ts'
@@ -33,9 +33,10 @@ const destroyed = (id: string) =>
   )
 const answered = (id: string) =>
   until(`the answer of ${id}`, () => events.some(event => event.type === 'StasisStart' && event.channel.id === id))
-const dial = (channelId: string, edge: EdgeInstance, uri: string) =>
+const dial = (channelId: string, edge: EdgeInstance, uri: string, variables: Record<string, string> = {}) =>
   port.request('channels.originateWithId', {
     channelId,
+    variables,
     endpoint: `PJSIP/${edge.name}/${uri}`,
     app: 'voipbin',
     appArgs: 'outbound',
@@ -114,6 +115,11 @@ describe('refused and counted', () => {
     const values = { USER: '1001', PASSWORD: 'wrong', FROM: `<sip:1001@${domain}>`, URI: `sip:selftest@${domain}`, EXPECT: 403 }
     expect(await counted('bad_credentials', () => sippCall('phone-refused', { target: outside(first), values }))).toBe(1)
   })
+  test('calls that guess a password, after the twentieth', async () => {
+    const values = { USER: 'guessed', PASSWORD: 'wrong', FROM: `<sip:guessed@${domain}>`, URI: `sip:selftest@${domain}`, EXPECT: 403 }
+    const guess = () => sippCall('phone-refused', { target: outside(first), values, calls: 25 })
+    expect(await counted('too_many_failures', guess)).toBe(4)
+  })
   test('a call with the credentials of another extension', async () => {
     const values = { USER: '1002', PASSWORD: 'pw-1002', FROM: `<sip:1001@${domain}>`, URI: `sip:selftest@${domain}`, EXPECT: 403 }
     expect(await counted('wrong_user', () => sippCall('phone-refused', { target: outside(first), values }))).toBe(1)
@@ -166,10 +172,11 @@ describe('bad messages get a final answer', () => {
 })
 
 test('a flood is refused with Retry-After, counted, and over after the window', async () => {
-  const quiet = await startStack({ flood_limit: 20 })
+  const quiet = await startStack({ flood_limit: 20, private_callees: 'refused' })
   try {
     const [edge] = quiet.edges
-    if (edge === undefined) throw new Error('no edge')
+    const [asterisk] = quiet.asterisks
+    if (edge === undefined || asterisk === undefined) throw new Error('no stack')
     const target = { ip: '127.0.0.1', port: edge.outside.sip }
     const option = () => exchange(target, sipMessage('OPTIONS', { uri: `sip:${outside(edge)}` }), text => text.includes('\r\n\r\n'))
     for (let i = 0; i < 20; i++) expect(await option()).toMatch(/^SIP\/2\.0 200/)
@@ -177,11 +184,29 @@ test('a flood is refused with Retry-After, counted, and over after the window', 
     expect((await refused(edge)).flood).toBe(1)
     const source = await addCarrier(quiet, 'provider-1')
     await sippCall('uac-call', { target: outside(edge), port: source, values: { URI: `sip:selftest@${outside(edge)}`, TALK_MS: 100 } })
+    await callInside(edge, asterisk)
     await until('the end of the window', async () => /^SIP\/2\.0 200/.test(await option()), 15_000)
   } finally {
     await quiet.stop()
   }
 })
+
+/** On an installation that is open to the world a SIP URI leads to nothing on this machine or its network. */
+async function callInside(edge: EdgeInstance, { ari }: AsteriskInstance): Promise<void> {
+  const own = openWebSocketPort({ ...ari, app: 'voipbin' })
+  own.start({ connected: () => undefined, disconnected: () => undefined, event: event => events.push(event) })
+  try {
+    await until('asterisk', () => own.connected)
+    for (const [n, uri] of ['sip:x@127.0.0.1:9', 'sip:x@10.1.2.3;transport=tcp', 'sip:x@169.254.169.254:80'].entries()) {
+      const endpoint = `PJSIP/${edge.name}/${uri}`
+      await own.request('channels.originateWithId', { channelId: `inside-${n}`, endpoint, app: 'voipbin', timeout: 15 })
+      expect(await destroyed(`inside-${n}`)).toMatchObject({ tech_cause: 403 })
+    }
+  } finally {
+    await own.stop()
+  }
+  expect((await refused(edge)).private_callee).toBe(3)
+}
 
 test('a phone registers over UDP, TCP and TLS, calls, and takes it back', async () => {
   const values = { USER: '1001', PASSWORD: 'pw-1001', DOMAIN: domain }
@@ -204,6 +229,20 @@ test('a call out over TCP, as the request URI says', async () => {
   await dial('tcp-1', first, `sip:+1555@127.0.0.1:${callee.port};transport=tcp`)
   await answered('tcp-1')
   await port.request('channels.hangup', { channelId: 'tcp-1' })
+  expect(await callee.result).toMatchObject({ exit_code: 0 })
+})
+
+test('a carrier is called by its own legs only, not by a SIP URI that leads to it', async () => {
+  const refusedThere = () =>
+    counted('carrier_by_uri', async () => {
+      await dial('free-ride', first, `sip:+1900@127.0.0.1:${carrier}`)
+      expect(await destroyed('free-ride')).toMatchObject({ tech_cause: 403 })
+    })
+  expect(await refusedThere()).toBe(1)
+  const callee = await sipp('uas-answer', { port: carrier, values: { RING_MS: 10 } })
+  await dial('paid', first, `sip:+1900@127.0.0.1:${carrier}`, { 'PJSIP_HEADER(add,X-VoIPBIN-Provider-ID)': 'provider-1' })
+  await answered('paid')
+  await port.request('channels.hangup', { channelId: 'paid' })
   expect(await callee.result).toMatchObject({ exit_code: 0 })
 })
 
