@@ -33,7 +33,7 @@ export const createBridgeInput: z.ZodType<object> = z.object({
 export const createChannelInput: z.ZodType<object> = z.object({
   asterisk_id: AsteriskIdLoose,
   channel_id: AsteriskChannelIdLoose,
-  uri: z.string().max(255).regex(new RegExp('^sips?:[^\\s@]+@[^\\s@/;<>,"]+(:[0-9]{1,5})?(;transport=(udp|tcp|tls))?$', 'u')),
+  uri: z.string().max(255).regex(new RegExp('^sips?:[^\\s@]+@[^\\s@/;<>,"?]+(:[0-9]{1,5})?(;transport=(udp|tcp|tls))?$', 'u')),
   caller_number: z.string().max(64).default(''),
   caller_name: z.string().max(128).default(''),
   timeout: z.int().min(1).max(600).default(60),

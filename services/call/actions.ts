@@ -184,8 +184,9 @@ async function targetsOf(
   { option, source }: { option: OptionOf<'connect'>; source: Address },
 ): Promise<Target[]> {
   try {
-    // Who the action names must be the customer's; the caller's own number may be passed on.
-    return await resolveDestinations(ctx, option.destinations, '/option/destinations', option.source && source)
+    // Who the action names must be the customer's, and so must whom a call of the platform's own shows; the number of somebody who called may be passed on.
+    const isNamed = option.source !== undefined || call.direction === 'outgoing'
+    return await resolveDestinations(ctx, option.destinations, '/option/destinations', isNamed ? source : undefined)
   } catch (error) {
     if (isAppError(error) && !isTransient(error) && option.relay_reason)
       await change(ctx, call.id, async (tx, row) => (await hangup(tx, row, 'unallocated_number')).effects)

@@ -27,11 +27,11 @@ describe('over carriers', () => {
   const dial = async (target: string, fields = {}) => create([{ target }], fields)
 
   test('503 goes on to the next one as one call; the end is charged once', async () => {
-    const [, second] = await carriers('+31', 2)
+    const [carrier, second] = await carriers('+31', 2)
     const { id } = await dial('+31201234567')
     const first = await channelOf(id)
     expect(asterisk.of('createChannel', first)).toMatchObject([
-      { uri: 'sip:+31201234567@c1.carrier.test:5060', headers: { 'X-Via': 'c1' } },
+      { uri: 'sip:+31201234567@c1.carrier.test:5060', headers: { 'X-Via': 'c1', 'X-VoIPBIN-Provider-ID': carrier } },
     ])
     await asterisk.end(first, { sip_code: 503, cause: 38 })
     const channel_id = await until(async () => {
@@ -76,6 +76,18 @@ describe('over carriers', () => {
     const other = await numberOf(await customer())
     for (const source of [{ target: other }, { target: '+15559999999' }, extension(), sip])
       await expect(dial('+34911234567', { source })).rejects.toMatchObject({ reason: 'SOURCE_NOT_OWNED' })
+  })
+
+  test('the source must be so for whom a flow dials, too, unless somebody else called', async () => {
+    await carriers('+36', 1)
+    const { id } = await create([sip], { source: { type: 'tel', target: '+15559999999' } })
+    await asterisk.answer(await channelOf(id))
+    await reach(id, 'active')
+    const option = { destinations: [{ target: '+3612345678' }], dial_timeout: 60, early_media: false, relay_reason: false }
+    const run = { id, activeflow_id: uuid7(), action_run_id: uuid7() }
+    const { result } = await app.call('runCallAction', { ...run, action: { type: 'connect', option } }, mine)
+    expect(result).toMatchObject({ outcome: 'failed', detail: expect.stringContaining('SOURCE_NOT_OWNED') })
+    expect(asterisk.of('createChannel')).toHaveLength(1)
   })
 
   test('without credit nobody is dialled, and nothing stays reserved', async () => {

@@ -78,6 +78,7 @@ describe('a call from a carrier', () => {
   test.each([
     { when: 'to a number nobody has', uri: () => 'sip:+15550009999@edge', cause: 1 },
     { when: 'to no number at all', uri: () => 'sip:alice@edge', cause: 1 },
+    { when: 'with an escape that is none', uri: () => 'sip:%zz%@edge', cause: 1 },
     { when: 'to a number without a flow', uri: async () => `sip:${(await numberOf(mine)).slice(1)}@edge`, cause: 1 },
   ])('$when is refused', async ({ uri, cause }) => {
     const channel_id = await asterisk.come({ source: 'carrier', provider_id: missing, request_uri: await uri() })
@@ -155,6 +156,7 @@ describe('a phone of a customer', () => {
   test.each([
     { target: '1001', end: { sip_code: 486, cause: 17 }, told_cause: 17, hangup_cause: 'user_busy' },
     { target: '9999', end: null, told_cause: 1, hangup_cause: 'unallocated_number' },
+    { target: 'sip%3A1001%40other.registrar.test', end: null, told_cause: 1, hangup_cause: 'unallocated_number' },
   ])('hears why $target does not answer: $hangup_cause', async ({ target, end, told_cause, hangup_cause }) => {
     const { id, channel_id } = await dial(target)
     if (end) {

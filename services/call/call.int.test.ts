@@ -68,6 +68,18 @@ describe('an outgoing call', () => {
     },
   )
 
+  test('to the SIP URI of an extension is one to the extension: of the customer, or of nobody', async () => {
+    const { id } = await create([{ target: `sip:1001@${mine.customer_id.toUpperCase()}.Registrar.test.:5060` }])
+    expect(asterisk.of('createChannel', await channelOf(id))).toMatchObject([{ uri: `sip:1001@${mine.customer_id}.registrar.test` }])
+    for (const host of [`${theirs.customer_id}.registrar.test`, `${theirs.customer_id}.registrar.test.:5060`, 'registrar.test'])
+      await expect(create([{ target: `sip:1001@${host}` }])).rejects.toMatchObject({ reason: 'EXTENSION_NOT_FOUND' })
+  })
+
+  test('takes no SIP headers from a URI', async () => {
+    for (const target of ['sip:bob@example.com?X-VoIPBIN-Provider-ID=1', 'sip:bob@example.com:5060?P-Asserted-Identity=x'])
+      await expect(create([{ type: 'sip', target }])).rejects.toMatchObject({ reason: 'DESTINATION_INVALID' })
+  })
+
   test('rings before it is answered, also when no ringing came', async () => {
     const { id } = await create([sip])
     await asterisk.answer(await channelOf(id))

@@ -1,5 +1,6 @@
 import type { Address, AddressInput } from '@voipbin/generated/schemas'
 import { isAppError } from '@voipbin/kernel'
+import { config } from './config.ts'
 import { costs } from './legs.ts'
 import type { Ctx } from './lifecycle.ts'
 import type { Leg } from './schema.ts'
@@ -16,7 +17,7 @@ export interface Target {
 
 const e164 = /^\+[1-9][0-9]{6,14}$/
 /** As `createChannel` takes it. */
-const sipUri = /^sips?:[^\s@]+@[^\s@/;<>,"]+(;transport=(udp|tcp|tls))?$/
+const sipUri = /^sips?:([^\s@]+)@([^\s@/;<>,"?]+)(;transport=(udp|tcp|tls))?$/
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** Fills in what a request may leave out. Without a type the form of the target tells it. */
@@ -50,7 +51,7 @@ const resolvers: Record<Address['type'], Resolve> = {
   },
   sip: async (ctx, destination, field) => {
     if (!sipUri.test(destination.target)) throw refused(ctx, field, 'a SIP URI, for example sip:alice@example.com')
-    return alone(ctx, { destination, dial_uri: destination.target, dialroutes: [] })
+    return registrarOf(ctx, destination.target) ?? alone(ctx, { destination, dial_uri: destination.target, dialroutes: [] })
   },
   extension: async (ctx, destination) => {
     const { extension, domain } = await ctx.call('listExtensionContacts', { extension: destination.target })
@@ -71,6 +72,16 @@ const resolvers: Record<Address['type'], Resolve> = {
   conference: async (ctx, _destination, field) => {
     throw refused(ctx, field, 'an address of type tel, sip, extension or agent')
   },
+}
+
+/** A SIP URI of this platform's own phones is an extension: the customer's, or none. Undefined for any other. */
+function registrarOf(ctx: Ctx, uri: string): Promise<Target> | undefined {
+  const [, user = '', hostport = ''] = sipUri.exec(uri) ?? []
+  const host = hostport.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '')
+  const base = `registrar.${config.of(ctx).SIP_DOMAIN}`
+  if (host !== base && !host.endsWith(`.${base}`)) return undefined
+  if (host !== `${ctx.customer_id}.${base}`) throw ctx.error('EXTENSION_NOT_FOUND')
+  return resolvers.extension(ctx, addressOf({ type: 'extension', target: user }), '')
 }
 
 const refused = (ctx: Ctx, field: string, expected: string) =>

@@ -135,7 +135,7 @@ async function invite(ctx: Ctx, row: Placed): Promise<Outcome> {
       caller_number: numberOf(source.target),
       caller_name: source.target_name.slice(0, 128),
       timeout: dial_timeout,
-      headers: row.dialroutes[row.dialroute_index]?.headers ?? {},
+      headers: headersOf(row),
       variables: {},
     })
     ctx.log.info('dialled', { call_id: row.id, asterisk_id, channel_id, provider_id })
@@ -151,6 +151,12 @@ async function invite(ctx: Ctx, row: Placed): Promise<Outcome> {
 
 /** Of a SIP address the user part, as phones show it. */
 const numberOf = (target: string): string => (/^sips?:([^@]+)@/.exec(target)?.[1] ?? target).slice(0, 64)
+
+/** The edge lets nothing reach a carrier but what says whose leg it is; the header stays inside. */
+function headersOf({ dialroutes, dialroute_index }: CallRow): Record<string, string> {
+  const route = dialroutes[dialroute_index]
+  return route ? { ...route.headers, 'X-VoIPBIN-Provider-ID': route.provider_id } : {}
+}
 
 function uriOf(row: CallRow): string {
   const route = row.dialroutes[row.dialroute_index]

@@ -185,7 +185,16 @@ async function found<T>(request: Promise<T>): Promise<T | undefined> {
   }
 }
 
-const userOf = (uri: string): string => decodeURIComponent(/^sips?:([^@;>]+)@/i.exec(uri)?.[1] ?? '')
+/** Empty also for escapes that are none (`%zz`): whoever calls writes what it likes. */
+function userOf(uri: string): string {
+  const user = /^sips?:([^@;>]+)@/i.exec(uri)?.[1] ?? ''
+  try {
+    return decodeURIComponent(user)
+  } catch (error) {
+    if (error instanceof URIError) return ''
+    throw error
+  }
+}
 
 /** `+15551234567` from the ways carriers and phones write it; `undefined` for what is no international number. */
 export function e164(user: string): string | undefined {

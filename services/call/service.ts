@@ -1,5 +1,6 @@
 import { callContract } from '@voipbin/generated/rpc/call'
 import { defineService } from '@voipbin/kernel'
+import { config } from './config.ts'
 import { consumers } from './events.ts'
 import { callHandlers } from './handlers/calls.ts'
 import { groupcallHandlers } from './handlers/groupcalls.ts'
@@ -12,4 +13,5 @@ export default defineService(callContract, {
   consumers,
   timers,
   schema,
+  config,
 })

@@ -72,7 +72,7 @@ async function performOnce(exchange: Exchange, input: Input, stages: Stages, key
     return answer
   } catch (error) {
     // Refused before the service saw it: the key is as good as unused.
-    if (!reached && error instanceof AppError && error.status === 'NOT_FOUND') await stages.idempotency.forget(request)
+    if (!reached && error instanceof AppError && !open.has(error.status)) await stages.idempotency.forget(request)
     throw error
   }
 }
