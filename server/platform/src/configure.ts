@@ -123,6 +123,7 @@ function kamailioValues(setup: Setup, index: number): Values {
     DB_PORT: ports.mariadb,
     ...edgeDatabaseValues(secrets),
     NONCE_SECRET: secrets.kamailio_nonce_secret,
+    PRIVATE_CALLEES: flags.publicIp === null ? 'allowed' : 'refused',
     FLOOD_LIMIT,
     TLS_KEY: `${INSIDE}/certs/key.pem`,
     TLS_CERT: `${INSIDE}/certs/cert.pem`,

@@ -77,8 +77,9 @@ function serviceEnvironment(setup: Setup): Record<string, string> {
     ...dataEnvironment(setup),
     SIP_DOMAIN: flags.domain,
     EDGE_DATABASE,
-    // an installation on one machine: whoever tries webhooks has the receiver on the same machine
-    HTTP_ALLOW_PRIVATE: 'true',
+    // Whoever tries webhooks has the receiver on the same machine, as long as nobody else comes in: then it would lead to what listens here for us only.
+    HTTP_ALLOW_PRIVATE: String(flags.publicIp === null),
+    ...(process.env.HTTP_ALLOW_ADDRESSES && { HTTP_ALLOW_ADDRESSES: process.env.HTTP_ALLOW_ADDRESSES }),
     OPERATOR_NAME: 'Operator',
     OPERATOR_EMAIL: 'operator@voipbin.example',
     SUPER_ADMIN_USERNAME: SUPER_ADMIN,
