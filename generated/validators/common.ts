@@ -35,7 +35,7 @@ export const ActionTalk: z.ZodType<ActionTalk> = z.strictObject({
 })
 
 export const ActionPlayOption: z.ZodType<ActionPlayOption> = z.strictObject({
-  stream_urls: z.array(z.string().min(1).max(2048)).min(1).max(20),
+  stream_urls: z.array(z.string().min(1).max(2048).regex(new RegExp('^(https?://|\\$\\{)', 'u'))).min(1).max(20),
 })
 
 export const ActionPlay: z.ZodType<ActionPlay> = z.strictObject({
@@ -224,7 +224,7 @@ export const ActionTalkLoose: z.ZodType<ActionTalk> = z.object({
 })
 
 export const ActionPlayOptionLoose: z.ZodType<ActionPlayOption> = z.object({
-  stream_urls: z.array(z.string().min(1).max(2048)).min(1).max(20),
+  stream_urls: z.array(z.string().min(1).max(2048).regex(new RegExp('^(https?://|\\$\\{)', 'u'))).min(1).max(20),
 })
 
 export const ActionPlayLoose: z.ZodType<ActionPlay> = z.object({

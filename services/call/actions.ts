@@ -9,7 +9,7 @@ import { insertGroup } from './groups.ts'
 import { nthId } from './ids.ts'
 import { costs } from './legs.ts'
 import { answered, type CallTx, type Ctx, finishAction, hangup, lockCall } from './lifecycle.ts'
-import { ringback, soundOf } from './media.ts'
+import { ringback, soundOf, soundsOf } from './media.ts'
 import { startRecording, stopRecording } from './recordings.ts'
 import { isLive } from './rules.ts'
 import { type ActionRow, actions, type CallRow, calls, groupcalls } from './schema.ts'
@@ -51,12 +51,9 @@ const starts: {
   },
   play: async (ctx, call, { id, option }) => {
     await ensureAnswered(ctx, call)
-    await ctx.call('playChannel', {
-      asterisk_id: call.asterisk_id,
-      channel_id: call.channel_id,
-      playback_id: id,
-      media: option.stream_urls.map(soundOf),
-    })
+    const media = await soundsOf(ctx, option.stream_urls)
+    if (media.length === 0) return { outcome: 'failed', detail: 'none of the URLs leads to a public http or https address' }
+    await ctx.call('playChannel', { asterisk_id: call.asterisk_id, channel_id: call.channel_id, playback_id: id, media })
     return undefined
   },
   digits_receive: async (ctx, call, { id }) => {

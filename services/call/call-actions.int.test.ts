@@ -56,8 +56,8 @@ describe('actions of a flow', () => {
     expect(asterisk.of('playChannel', spoken)).toMatchObject([{ channel_id, media: ['sound:http://tts/hi.wav'] }])
     await asterisk.played(channel_id, spoken)
     expect(await outcome(spoken)).toEqual({ outcome: 'ok' })
-    const played = await begin(id, { type: 'play', option: { stream_urls: ['http://a/1.wav', 'http://a/2.wav'] } })
-    expect(asterisk.of('playChannel', played)).toMatchObject([{ media: ['sound:http://a/1.wav', 'sound:http://a/2.wav'] }])
+    const played = await begin(id, { type: 'play', option: { stream_urls: ['http://192.0.2.1/1.wav', 'http://192.0.2.1/2.wav'] } })
+    expect(asterisk.of('playChannel', played)).toMatchObject([{ media: ['sound:http://192.0.2.1/1.wav', 'sound:http://192.0.2.1/2.wav'] }])
     await asterisk.played(channel_id, played, 'failed')
     expect(await outcome(played)).toMatchObject({ outcome: 'failed' })
     expect(await act(id, { type: 'talk', option: { text: 'x', language: 'xx' } })).toMatchObject({
@@ -146,6 +146,25 @@ describe('actions of a flow', () => {
     await asterisk.end(await channelOf(winner))
     expect(await outcome(run)).toMatchObject({ outcome: 'ok', connected_call_id: winner })
     expect(await read(id)).toMatchObject({ status: 'active', bridge_id: null })
+  })
+
+  test.each(['http://127.0.0.1:8080/x.wav', 'http://169.254.169.254/latest.wav', 'http://localhost/x.wav'])(
+    'play fetches and reads nothing of the platform: %s',
+    async url => {
+      const { id } = await talking()
+      const play: Action = { type: 'play', option: { stream_urls: [url] } }
+      expect(await act(id, play)).toMatchObject({ done: true, result: { outcome: 'failed' } })
+      await begin(id, { type: 'play', option: { stream_urls: [url, 'http://192.0.2.1/1.wav'] } })
+      expect(asterisk.of('playChannel')).toMatchObject([{ media: ['sound:http://192.0.2.1/1.wav'] }])
+      const played = app.call('playCall', { id, stream_urls: [url] }, mine)
+      await expect(played).rejects.toMatchObject({ reason: 'INVALID_ARGUMENT' })
+    },
+  )
+
+  test('play knows no files', async () => {
+    const { id } = await talking()
+    for (const url of ['/srv/spool/recording/call-1', '../../etc/x', 'digits/1', 'file:///etc/x'])
+      await expect(act(id, { type: 'play', option: { stream_urls: [url] } })).rejects.toMatchObject({ reason: 'INVALID_ARGUMENT' })
   })
 
   test('connect fails when nobody answers', async () => {

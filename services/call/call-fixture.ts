@@ -81,7 +81,15 @@ let running: Running[] = []
 const http = openHttp({ allow_private: true })
 const log = createLogger({ service: 'call', level: process.env.TEST_LOG === 'debug' ? 'debug' : 'silent' })
 export async function startCall(): Promise<void> {
-  const common = { database, cache: noCache, http, log, errors, env: { SIP_DOMAIN: 'test' }, grace_ms: 2_000 }
+  const common = {
+    database,
+    cache: noCache,
+    http,
+    log,
+    errors,
+    env: { SIP_DOMAIN: 'test', HTTP_ALLOW_ADDRESSES: '192.0.2.0/24' },
+    grace_ms: 2_000,
+  }
   running = await Promise.all(buses.map(bus => serve([call], { ...common, bus })))
 }
 export async function stopCall(): Promise<void> {

@@ -145,7 +145,7 @@ describe('requests about a call', () => {
     { operation: 'muteCall', input: { direction: 'in' }, asked: 'muteChannel' },
     { operation: 'unmuteCall', input: { direction: 'in' }, asked: 'unmuteChannel' },
     { operation: 'sendCallDtmf', input: { digits: '12#', duration: 100, interval: 0 }, asked: 'sendChannelDtmf' },
-    { operation: 'playCall', input: { stream_urls: ['http://a/1.wav'] }, asked: 'playChannel' },
+    { operation: 'playCall', input: { stream_urls: ['http://192.0.2.1/1.wav'] }, asked: 'playChannel' },
     { operation: 'talkCall', input: { text: 'hi', language: 'en-US' }, asked: 'playChannel' },
     { operation: 'startCallRecording', input: {}, asked: 'recordChannel' },
   ] as const

@@ -89,3 +89,14 @@ test('a name is looked up once, and one refused address refuses it', async () =>
   expect(await ask(strict)).toBe('AddressRefused')
   expect(await ask(open)).toContainEqual({ address: '127.0.0.1', family: 4 })
 })
+
+test.each([
+  { uri: 'http://localhost/', to: [open, some] },
+  { uri: 'http://nobody.invalid/', to: [open] },
+  { uri: 'http://10.2.2.3/', to: [open] },
+  { uri: 'http://192.88.98.1/', to: [open, strict, some] },
+  { uri: '/etc/hostname', to: [] },
+])('$uri may be fetched by a server of ours', async ({ uri, to }) => {
+  const reached = await Promise.all([open, strict, some].map(async guard => ((await guard.reaches(uri)) ? guard : undefined)))
+  expect(reached.filter(guard => guard !== undefined)).toEqual(to)
+})

@@ -90,6 +90,14 @@ export class AddressGuard {
     return !/^(.+\.)?localhost$/i.test(host) || this.accepts('127.0.0.1')
   }
 
+  /** As `acceptsUri`, and what a name stands for now is accepted, too: for URLs that somebody else will fetch. False for a name nobody knows. */
+  async reaches(uri: string): Promise<boolean> {
+    if (!this.acceptsUri(uri)) return false
+    const host = hostOf(new URL(uri))
+    if (this.#all || isIP(host) !== 0) return true
+    return new Promise(resolve => this.lookup(host, { all: true }, error => resolve(error === null)))
+  }
+
   /**
    * A `lookup` for sockets: what it answers is what the socket connects to, so a name cannot mean one thing when checked and another when used.
    * One refused address among several refuses the name.

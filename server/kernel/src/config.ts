@@ -84,9 +84,15 @@ export const addressSettings = {
     .describe('must be addresses or networks (10.1.0.0/16), separated by commas'),
 }
 
+type AddressSettings = { HTTP_ALLOW_PRIVATE: boolean; HTTP_ALLOW_ADDRESSES: string }
+const guardOf = (settings: AddressSettings): AddressGuard =>
+  new AddressGuard({ allow_private: settings.HTTP_ALLOW_PRIVATE, allow: settings.HTTP_ALLOW_ADDRESSES })
+
 /** Whether a URL could be asked under these settings, judged by its looks; names are looked up, and checked, when they are used. */
-export const mayRequest = (uri: string, settings: { HTTP_ALLOW_PRIVATE: boolean; HTTP_ALLOW_ADDRESSES: string }): boolean =>
-  new AddressGuard({ allow_private: settings.HTTP_ALLOW_PRIVATE, allow: settings.HTTP_ALLOW_ADDRESSES }).acceptsUri(uri)
+export const mayRequest = (uri: string, settings: AddressSettings): boolean => guardOf(settings).acceptsUri(uri)
+
+/** Whether a URL that a server of ours is to fetch leads to where requests may go, its name looked up. */
+export const mayFetch = (uri: string, settings: AddressSettings): Promise<boolean> => guardOf(settings).reaches(uri)
 
 /** What every program of the platform may need. Pick with `.pick({…})`, add with `.extend({…})`. */
 export const sharedConfig = z.object({

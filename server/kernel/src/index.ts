@@ -11,6 +11,7 @@ export {
   count,
   flag,
   loadConfig,
+  mayFetch,
   mayRequest,
   port,
   type ServiceConfig,

@@ -5,7 +5,7 @@ import { cancelAction, runAction } from '../actions.ts'
 import { type OnChannel, onChannel } from '../bridges.ts'
 import { change } from '../effects.ts'
 import { type Ctx, complete, hangup, lockCall } from '../lifecycle.ts'
-import { soundOf } from '../media.ts'
+import { soundOf, soundsOf } from '../media.ts'
 import { startRecording, stopRecording } from '../recordings.ts'
 import { isTalking } from '../rules.ts'
 import { type CallRow, calls } from '../schema.ts'
@@ -121,7 +121,15 @@ export const callHandlers = {
     act(ctx, id, call =>
       ctx.call('sendChannelDtmf', { ...channelOf(call), digits, duration, between: Math.max(shortestGap_ms, interval) }),
     ),
-  playCall: (ctx, { id, stream_urls }) => act(ctx, id, call => play(ctx, call, stream_urls.map(soundOf))),
+  playCall: (ctx, { id, stream_urls }) =>
+    act(ctx, id, async call => {
+      const media = await soundsOf(ctx, stream_urls)
+      if (media.length < stream_urls.length) {
+        const details = [{ field: '/stream_urls', rule: 'public_address', expected: 'URLs that lead to public http or https addresses' }]
+        throw ctx.error('INVALID_ARGUMENT', { details })
+      }
+      await play(ctx, call, media)
+    }),
   talkCall: (ctx, { id, text, language = 'en-US', voice = null }) =>
     act(ctx, id, async call => {
       const { media_uri } = await ctx.call('createSpeech', { text, language, voice })
