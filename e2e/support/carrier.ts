@@ -3,7 +3,7 @@ import { portBlock } from '../../voip/testing/ports.ts'
 import { type RtpPhone, rtpPhone } from '../../voip/testing/rtp.ts'
 import { type Scenario, type SippRun, sipp } from '../../voip/testing/sipp.ts'
 import { until } from '../../voip/testing/wait.ts'
-import { edgeOf, type State } from './platform.ts'
+import { edgeOf, type State, secretsOf } from './platform.ts'
 
 type Provider = components['schemas']['Provider']
 
@@ -43,7 +43,8 @@ async function edgeKnows(state: State, ip: string): Promise<boolean> {
   const dumps = await Promise.all(
     controls.map(async ([, port]) => {
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'permissions.addressDump', params: [] })
-      const answer = await fetch(`http://127.0.0.1:${port}/rpc`, { method: 'POST', body })
+      const headers = { authorization: `Bearer ${secretsOf(state).kamailio_control_token}` }
+      const answer = await fetch(`http://127.0.0.1:${port}/rpc`, { method: 'POST', headers, body })
       return answer.text()
     }),
   )

@@ -41,7 +41,7 @@ export const clientOf = (state: State, account: Account): VoIPBIN =>
   new VoIPBIN({ accessKey: account.accesskey, baseUrl: state.api_url, maxRetries: 6 })
 
 /** What the installation keeps beside its state file; only root reads it. */
-export const secretsOf = (state: State): { super_admin_password: string; ari_password: string } =>
+export const secretsOf = (state: State): { super_admin_password: string; ari_password: string; kamailio_control_token: string } =>
   JSON.parse(readFileSync(join(dirname(state.file), 'secrets.json'), 'utf8'))
 
 /** A client of the operator's super admin, who owns carriers and routes. */

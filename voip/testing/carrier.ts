@@ -3,7 +3,9 @@ import type { EdgeInstance, Stack } from './stack.ts'
 
 /** Calls a JSON-RPC method of an edge. Throws when it answers an error. */
 export async function edgeRpc(edge: EdgeInstance, method: string, params: readonly unknown[] = []): Promise<unknown> {
-  const answer = await fetch(`${edge.control}/rpc`, { method: 'POST', body: JSON.stringify({ jsonrpc: '2.0', method, params, id: 1 }) })
+  const headers = { authorization: `Bearer ${edge.token}` }
+  const request = JSON.stringify({ jsonrpc: '2.0', method, params, id: 1 })
+  const answer = await fetch(`${edge.control}/rpc`, { method: 'POST', headers, body: request })
   const body = (await answer.json()) as { result?: unknown; error?: { message: string } }
   if (body.error !== undefined) throw new Error(`${method}: ${body.error.message}`)
   return body.result

@@ -23,6 +23,8 @@ export interface EdgeInstance {
   inside: { ip: string; port: number }
   /** `http://ip:port`: /rpc, /metrics, /health */
   control: string
+  /** What /rpc asks for. */
+  token: string
   process: ChildProcess
   start(): Promise<void>
 }
@@ -160,7 +162,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         {
           DIR: `/srv/${spec.name}`, EDGE_NAME: spec.name, SERVER_ID: i + 1, SIP_DOMAIN: domain, OUTSIDE_IP: spec.outside.ip, PUBLIC_IP: spec.outside.ip,
           SIP_PORT: spec.outside.sip, SIP_TLS_PORT: spec.outside.tls, WS_PORT: spec.outside.ws, WSS_PORT: spec.outside.wss, INSIDE_IP: spec.inside.ip,
-          INSIDE_PORT: spec.inside.port, CONTROL_IP: '127.0.0.1', CONTROL_PORT: spec.controlPort, RTPENGINE_NG: `udp:127.0.0.1:${ng}`, NONCE_SECRET: secret,
+          INSIDE_PORT: spec.inside.port, CONTROL_IP: '127.0.0.1', CONTROL_PORT: spec.controlPort, CONTROL_TOKEN: secret, RTPENGINE_NG: `udp:127.0.0.1:${ng}`, NONCE_SECRET: secret,
           FLOOD_LIMIT: options.flood_limit ?? 5000, PRIVATE_CALLEES: options.private_callees ?? 'allowed', TLS_KEY: '/srv/certs/key.pem', TLS_CERT: '/srv/certs/cert.pem', ...db.values,
         },
         ['schema.sql', 'views.sql'],
@@ -171,6 +173,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
         outside: spec.outside,
         inside: spec.inside,
         control,
+        token: secret,
         process: rtpengine,
         async start() {
           const runDir = `/srv/${spec.name}/run`
@@ -192,6 +195,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           await ready(spec.name, instance.process, async () => {
             const answer = await fetch(`${control}/rpc`, {
               method: 'POST',
+              headers: { authorization: `Bearer ${secret}` },
               body: JSON.stringify({ jsonrpc: '2.0', method: 'dispatcher.list', id: 1 }),
             })
             const text = await answer.text()

@@ -118,6 +118,7 @@ function kamailioValues(setup: Setup, index: number): Values {
     INSIDE_PORT: inside.port,
     CONTROL_IP: LISTEN_IP,
     CONTROL_PORT: own.rpc,
+    CONTROL_TOKEN: secrets.kamailio_control_token,
     RTPENGINE_NG: `udp:${LISTEN_IP}:${ports.rtpengineNg}`,
     DB_HOST: LISTEN_IP,
     DB_PORT: ports.mariadb,

@@ -73,6 +73,6 @@ export async function linkEdgeViews(setup: Setup): Promise<void> {
 }
 
 /** Makes the running edges read the carriers' addresses again. */
-export async function reloadEdges(controlPorts: readonly number[]): Promise<void> {
-  for (const port of controlPorts) await kamailioRpc(port, 'permissions.addressReload')
+export async function reloadEdges(controlPorts: readonly number[], token: string): Promise<void> {
+  for (const port of controlPorts) await kamailioRpc({ port, token }, 'permissions.addressReload')
 }

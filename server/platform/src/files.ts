@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 /** Writes a file so that a reader never sees half of it and a crash never leaves half of it. */
@@ -26,4 +26,10 @@ export function tail(file: string, lines: number, isWanted: (line: string) => bo
     .split('\n')
     .filter(line => line.trim() && isWanted(line))
     .slice(-lines)
+}
+
+/** Makes a folder that nobody else looks into, also when it was there. */
+export function privateFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  chmodSync(folder, 0o700)
 }

@@ -48,7 +48,10 @@ function ownRows(setup: Setup): OwnProcess[] {
     {
       name: 'kamailio-proxy',
       script: 'voip/proxies/kamailio/main.ts',
-      env: { EDGES: ports.kamailio.map((own, n) => `${kamailioName(n)}=${url(own.rpc, '')}`).join(',') },
+      env: {
+        EDGES: ports.kamailio.map((own, n) => `${kamailioName(n)}=${url(own.rpc, '')}`).join(','),
+        EDGE_TOKEN: setup.secrets.kamailio_control_token,
+      },
       dependsOn: ['rabbitmq', ...ports.kamailio.map((_, n) => kamailioName(n))],
     },
     // the first gateway has the port people know; more of them stand for what a load balancer would reach

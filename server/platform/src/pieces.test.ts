@@ -10,6 +10,7 @@ import { at, decode, encode } from './bencode.ts'
 import { parseAnswer, responseTime, speechIn } from './carrier-call.ts'
 import { run } from './chroot.ts'
 import { sourceOf } from './commands/logs.ts'
+import { privateFolder } from './files.ts'
 import { parseFlags } from './flags.ts'
 import { checkHome, pathsOf, ROOT } from './paths.ts'
 import { portsOf } from './ports.ts'
@@ -52,6 +53,13 @@ describe('debianMirror', () => {
   it('says what to add when there is none', () => {
     expect(() => debianMirror(etc({}))).toThrow(/add one/)
   })
+})
+
+it('logs are nobody else’s, also those of an earlier version', () => {
+  const logs = path.join(folder, 'log')
+  mkdirSync(logs, { mode: 0o755 })
+  privateFolder(logs)
+  expect(statSync(logs).mode & 0o777).toBe(0o700)
 })
 
 it('the two archives have different, stable keys', () => {

@@ -66,26 +66,33 @@ export const httpProbe =
     await http(url, authorization === undefined ? {} : { headers: { authorization } })
   }
 
+/** A Kamailio's control listener: its port and the token it asks for. */
+export interface EdgeControl {
+  port: number
+  token: string
+}
+
 /** One JSON-RPC request to a Kamailio's control listener. Rejects with Kamailio's message. */
-export async function kamailioRpc(port: number, method: string, params: unknown[] = []): Promise<unknown> {
+export async function kamailioRpc({ port, token }: EdgeControl, method: string, params: unknown[] = []): Promise<unknown> {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-  const text = await http(`http://${HOST}:${port}/rpc`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
+  const text = await http(`http://${HOST}:${port}/rpc`, { method: 'POST', headers, body })
   const answer: { result?: unknown; error?: { message: string } } = JSON.parse(text)
   if (answer.error) throw new Error(`kamailio ${method}: ${answer.error.message}`)
   return answer.result
 }
 
 export const kamailioProbe =
-  (port: number): Probe =>
+  (edge: EdgeControl): Probe =>
   async () => {
-    await kamailioRpc(port, 'core.version')
+    await kamailioRpc(edge, 'core.version')
   }
 
 /** The edge has reached this many media servers by OPTIONS. */
 export const dispatcherProbe =
-  (port: number, expected: number): Probe =>
+  (edge: EdgeControl, expected: number): Probe =>
   async () => {
-    const text = JSON.stringify(await kamailioRpc(port, 'dispatcher.list'))
+    const text = JSON.stringify(await kamailioRpc(edge, 'dispatcher.list'))
     const active = text.match(/"FLAGS":"AP"/g)?.length ?? 0
     if (active < expected) throw new Error(`kamailio reaches ${active} of ${expected} Asterisks`)
   }

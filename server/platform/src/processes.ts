@@ -79,11 +79,12 @@ export function serverProcesses(setup: Setup): ProcessSpec[] {
     ...ports.kamailio.map((own, n): ProcessSpec => {
       const name = kamailioName(n)
       const run = `${dir(name)}/run`
+      const control = { port: own.rpc, token: secrets.kamailio_control_token }
       return {
         name,
         dependsOn: ['mariadb', 'rtpengine'],
         argv: inside(name, ['kamailio', '-f', `${dir(name)}/etc/kamailio.cfg`, '-DD', '-E', '-m', '64', '-M', '8', '-Y', run, '-w', run]),
-        ready: all(kamailioProbe(own.rpc), dispatcherProbe(own.rpc, 1)),
+        ready: all(kamailioProbe(control), dispatcherProbe(control, 1)),
         healthUrl: url(own.rpc, '/health'),
         metricsUrl: url(own.rpc, '/metrics'),
       }

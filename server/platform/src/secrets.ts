@@ -35,6 +35,8 @@ const secretsSchema = z.strictObject({
   ari_password: secret(),
   /** A nonce of one edge is good at another: they share it. */
   kamailio_nonce_secret: secret(),
+  /** What the edges' control listeners ask for. */
+  kamailio_control_token: secret(),
   /** HS256; two may be valid at once, the first signs. */
   jwt_keys: z
     .array(z.strictObject({ id: z.string(), key: z.string() }))

@@ -34,8 +34,9 @@ export async function selfTest(setup: Setup, account: SelfTestAccount, api_url: 
   const broken = await brokenProcesses(setup)
   if (broken.length > 0) throw failure('the parts of a call do not all answer', broken)
   const client = withAccessKey(api_url, account.accesskey)
+  const token = setup.secrets.kamailio_control_token
   try {
-    for (const edge of setup.ports.kamailio) await eventually(dispatcherProbe(edge.rpc, asterisks.length))
+    for (const { rpc } of setup.ports.kamailio) await eventually(dispatcherProbe({ port: rpc, token }, asterisks.length))
     // at once: round robin gives each Asterisk one
     const plans = setup.ports.kamailio.flatMap((_, edge) => asterisks.map((_, n) => ({ edge, index: edge * asterisks.length + n })))
     const calls = await Promise.all(plans.map(plan => oneCall(setup, client, { ...plan, number: account.number, caller: newCaller() })))
@@ -71,7 +72,8 @@ function failure(reason: string, broken: readonly { name: string; problem: strin
 
 /** Which processes do not answer right now: servers first, because what needs them does not answer either. */
 async function brokenProcesses(setup: Setup): Promise<{ name: string; problem: string }[]> {
-  const edges = new Map(setup.ports.kamailio.map((own, n) => [kamailioName(n), kamailioProbe(own.rpc)]))
+  const token = setup.secrets.kamailio_control_token
+  const edges = new Map(setup.ports.kamailio.map((own, n) => [kamailioName(n), kamailioProbe({ port: own.rpc, token })]))
   const parts: [name: string, probe: Probe][] = [...serverProcesses(setup), ...ownProcesses(setup)].map(({ name, ready }) => [
     name,
     // an edge whose Asterisks are away is not broken itself

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { tail } from './files.ts'
+import { privateFolder, tail } from './files.ts'
 import { ROOT } from './paths.ts'
 import type { Probe } from './probes.ts'
 import { identify, isAlive, NAME_VARIABLE, OWNER_VARIABLE, ownedProcesses, type ProcessId, signal } from './proc.ts'
@@ -88,7 +88,7 @@ export class Supervisor {
 
   constructor(specs: readonly ProcessSpec[], options: SupervisorOptions) {
     this.#options = options
-    mkdirSync(options.logs, { recursive: true })
+    privateFolder(options.logs)
     this.add(specs)
   }
 

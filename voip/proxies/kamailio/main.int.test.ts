@@ -36,6 +36,7 @@ beforeAll(async () => {
     env: {
       PATH: process.env.PATH,
       EDGES: `edge1=http://127.0.0.1:${control}`,
+      EDGE_TOKEN: 'a token of some length',
       AMQP_URL: testUrl('AMQP_URL'),
       REDIS_PREFIX: prefix,
       PORT_HEALTH: String(health),

@@ -29,6 +29,7 @@ const shared = sharedConfig.pick({
 const config = loadConfig(
   shared.extend({
     EDGES: z.string().regex(edges).describe('must name each edge and its control listener: kamailio-1=http://127.0.0.1:18015,kamailio-2=…'),
+    EDGE_TOKEN: z.string().min(16).describe('must be the CONTROL_TOKEN of the edges, 16 characters or more'),
   }),
 )
 
@@ -40,7 +41,7 @@ const log = createLogger({
 const bus = await openBus({ url: config.AMQP_URL, log, name: 'kamailio-proxy', prefix: config.REDIS_PREFIX })
 const targets = config.EDGES.split(',').map(pair => {
   const at = pair.indexOf('=')
-  return { name: pair.slice(0, at), rpc: openKamailioRpc(pair.slice(at + 1)) }
+  return { name: pair.slice(0, at), rpc: openKamailioRpc(pair.slice(at + 1), config.EDGE_TOKEN) }
 })
 const reloader = new Reloader(targets, log)
 

@@ -23,7 +23,7 @@ beforeAll(async () => {
   const [first] = stack.edges
   if (first === undefined) throw new Error('no edge')
   edge = first
-  rpc = openKamailioRpc(edge.control)
+  rpc = openKamailioRpc(edge.control, edge.token)
 })
 afterAll(() => stack.stop())
 
@@ -53,13 +53,20 @@ test('reload upon reload is accepted', async () => {
 
 test('an unknown method and an edge that is away are errors with the method in it', async () => {
   await expect(rpc.call('no.such')).rejects.toThrow(/^no\.such: /)
-  const nobody = openKamailioRpc(`http://127.0.0.1:${(await portBlock(1)).next()}`)
+  const nobody = openKamailioRpc(`http://127.0.0.1:${(await portBlock(1)).next()}`, 'any')
   await expect(nobody.reloadAddresses()).rejects.toBeInstanceOf(KamailioError)
+})
+
+test('nobody without the token is heard', async () => {
+  await expect(openKamailioRpc(edge.control, 'guessed').call('core.version')).rejects.toBeInstanceOf(KamailioError)
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'core.version' })
+  expect((await fetch(`${edge.control}/rpc`, { method: 'POST', body })).status).toBe(401)
+  expect((await fetch(`${edge.control}/health`)).status).toBe(200)
 })
 
 test('the reloader goes on until the edge is there, and never runs two reloads at once', async () => {
   const port = (await portBlock(1)).next()
-  const reloader = new Reloader([{ name: 'late', rpc: openKamailioRpc(`http://127.0.0.1:${port}`) }], silentLogger)
+  const reloader = new Reloader([{ name: 'late', rpc: openKamailioRpc(`http://127.0.0.1:${port}`, 'any') }], silentLogger)
   reloader.start()
   const seen: string[] = []
   let active = 0

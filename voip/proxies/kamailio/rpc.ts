@@ -17,13 +17,13 @@ export interface KamailioRpc {
 
 const timeout_ms = 5_000
 
-/** JSON-RPC to one edge. `control`: its control listener, `http://ip:port`. */
-export function openKamailioRpc(control: string): KamailioRpc {
+/** JSON-RPC to one edge. `control`: its control listener, `http://ip:port`; `token`: its `CONTROL_TOKEN`. */
+export function openKamailioRpc(control: string, token: string): KamailioRpc {
   let count = 0
   async function call(method: string, params: readonly unknown[] = []): Promise<unknown> {
     const id = ++count
     const body = JSON.stringify({ jsonrpc: '2.0', method, params, id })
-    const answer = await post(method, new URL('/rpc', control), body)
+    const answer = await post(method, { url: new URL('/rpc', control), token, body })
     if (answer.error !== undefined) throw new KamailioError(method, `${answer.error.code} ${answer.error.message}`)
     if (answer.id !== id) throw new KamailioError(method, 'answered another request')
     return answer.result
@@ -41,9 +41,9 @@ interface Answer {
   error?: { code: number; message: string }
 }
 
-async function post(method: string, url: URL, body: string): Promise<Answer> {
+async function post(method: string, { url, token, body }: { url: URL; token: string; body: string }): Promise<Answer> {
   try {
-    const headers = { 'content-type': 'application/json' }
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
     const response = await fetch(url, { method: 'POST', headers, body, signal: AbortSignal.timeout(timeout_ms) })
     return (await response.json()) as Answer
   } catch (error) {

@@ -19,7 +19,8 @@ export async function migrateCommand(args: string[]): Promise<number> {
   const setup = { flags, paths, ports, secrets: loadSecrets(paths), user: await serverUser(paths), tcpRoot: false }
   await migrate(setup)
   await linkEdgeViews(setup)
-  await reloadEdges(Object.entries(running).flatMap(([name, port]) => (/^kamailio.*_rpc$/.test(name) ? [port] : [])))
+  const controls = Object.entries(running).flatMap(([name, port]) => (/^kamailio.*_rpc$/.test(name) ? [port] : []))
+  await reloadEdges(controls, setup.secrets.kamailio_control_token)
   process.stdout.write('The database is up to date.\n')
   return 0
 }

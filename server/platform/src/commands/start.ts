@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -7,6 +7,7 @@ import { tryLock } from '../../lock.mjs'
 import { createProgress, type Progress, seconds } from '../../progress.mjs'
 import { control, NotRunning } from '../control.ts'
 import { PlatformError } from '../errors.ts'
+import { privateFolder } from '../files.ts'
 import { type Flags, parseFlags } from '../flags.ts'
 import { checkHome, pathsOf } from '../paths.ts'
 import { type Platform, startPlatform } from '../platform.ts'
@@ -72,7 +73,7 @@ async function run(
 /** Starts a process of its own session that goes on after the terminal, shows what it says, answers with its result. */
 async function detach(args: string[], flags: Flags): Promise<number> {
   const paths = pathsOf(flags.home)
-  mkdirSync(paths.logs, { recursive: true })
+  privateFolder(paths.logs)
   const log = openSync(path.join(paths.logs, 'supervisor.log'), 'a')
   const tty = { isTTY: Boolean(process.stdout.isTTY), columns: process.stdout.columns }
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1, 2), 'start', ...args], {
