@@ -65,8 +65,7 @@ function curl(operation: PublicOperation, model: Model): string {
 }
 
 function typescript(operation: PublicOperation, model: Model): string {
-  // Signing in needs no token, and the client wants some.
-  const credential = operation.permission === 'public' ? "token: 'none'" : "accessKey: process.env.VOIPBIN_ACCESS_KEY ?? ''"
+  const credential = operation.permission === 'public' ? 'token: null' : 'accessKey: process.env.VOIPBIN_ACCESS_KEY'
   const query = requiredQuery(operation, model)
   const body = bodyOf(operation)
   const parameters = [

@@ -50,7 +50,7 @@ export function sdkRealtimeFile(model: Model, known: ReadonlySet<string>): Outpu
     `/** What events are about, and topics name. */\nexport type EventResource = ${[...new Set(events.map(event => quote(event.resource)))].sort().join(' | ') || 'never'}\n`,
     envelope(model),
     '/** Every event; narrows by `event_type`. */\nexport type AnyEvent = { [T in EventType]: EventEnvelope<T> }[EventType]\n',
-    `/** An event with the sequence number its customer gave it. */\nexport type ${eventFrame} = AnyEvent & { type: 'event'; seq: number }\n`,
+    `/** An event of some types, of any unless said, with the sequence number its customer gave it; narrows by \`event_type\`. */\nexport type ${eventFrame}<T extends EventType = EventType> = { [K in T]: EventFrameOf<K> }[T]\nexport interface EventFrameOf<T extends EventType> extends EventEnvelope<T> {\n  type: 'event'\n  seq: number\n}\n`,
     `/** Name of a state → its data. */\nexport interface StateMap {\n${stateRows.join('')}}\nexport type StateType = keyof StateMap\n`,
     `${doc(model.schemas.get(stateFrame)?.description ?? '')}export type ${stateFrame} = { [T in StateType]: StateOf<T> }[StateType]\nexport interface StateOf<T extends StateType> ${stateBlock(model, options)}\n`,
     closeCodes(model),
@@ -121,8 +121,8 @@ export function sdkWebhooksFile(model: Model): Output {
   const types = events.map(event => `  ${quote(event.type)}: ${quote(webhookName(event))},\n`)
   const body = [
     `/** Webhook type → its data. */\nexport interface WebhookMap {\n${map.join('')}}\nexport type WebhookType = keyof WebhookMap\n`,
-    '/** The body of a webhook. */\nexport interface WebhookPayload<T extends WebhookType = WebhookType> {\n  /** The event id: the same in every attempt and to every endpoint. */\n  id: string\n  type: T\n  /** RFC 3339 in UTC, with milliseconds. */\n  created: string\n  data: WebhookMap[T]\n}\n',
-    '/** Every webhook; narrows by `type`. */\nexport type AnyWebhook = { [T in WebhookType]: WebhookPayload<T> }[WebhookType]\n',
+    '/** The body of a webhook of one type. */\nexport interface WebhookBody<T extends WebhookType> {\n  /** The event id: the same in every attempt and to every endpoint. */\n  id: string\n  type: T\n  /** RFC 3339 in UTC, with milliseconds. */\n  created: string\n  data: WebhookMap[T]\n}\n',
+    '/** The webhooks of some types, of all unless said; narrows by `type`. */\nexport type WebhookPayload<T extends WebhookType = WebhookType> = { [K in T]: WebhookBody<K> }[T]\n/** Every webhook; narrows by `type`. */\nexport type AnyWebhook = WebhookPayload\n',
     `/** Event type → webhook type: the dot becomes an underscore. */\nexport const webhookTypes: {\n${events.map(event => `  readonly ${quote(event.type)}: ${quote(webhookName(event))}\n`).join('')}} = {\n${types.join('')}}\n`,
   ]
   return { path: 'sdk/webhooks.ts', text: `${header}import type * as schemas from './types.ts'\n\n${body.join('\n')}` }

@@ -1,25 +1,9 @@
-import { boundsOf, describeBounds } from './bounds.ts'
+import { boundsOf } from './bounds.ts'
 import { type Field, isList, type Model, type Operation, type PublicOperation, pluralsOf } from './model.ts'
 import { generalReasons, httpStatus } from './reasons.ts'
 import { asObject, refName, type Schema } from './schema.ts'
 import { byName, camel, doc, header, importLine, key, type Output, pascal, quote } from './text.ts'
 import { type TsOptions, tsBlock, tsType } from './ts.ts'
-
-/** `sdk/types.ts`: what openapi-typescript makes of the public document. */
-export async function sdkTypesFile(document: object): Promise<Output> {
-  const { default: openapiTS, astToString } = await import('openapi-typescript')
-  // Webhook payloads are generated from the events; a body property with a default stays optional for who sends it.
-  const { webhooks: _, ...rest } = structuredClone(document) as Record<string, unknown>
-  describeBounds(rest)
-  const ast = await openapiTS(JSON.stringify(rest), {
-    defaultNonNullable: false,
-    rootTypes: true,
-    rootTypesNoSchemaPrefix: true,
-    alphabetize: true,
-    silent: true,
-  })
-  return { path: 'sdk/types.ts', text: `${header}\n${astToString(ast)}` }
-}
 
 /** `sdk/request.ts`: what the methods of resources take and give besides their own types. */
 export function sdkRequestFile(): Output {

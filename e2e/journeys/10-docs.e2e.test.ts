@@ -70,6 +70,7 @@ const values = new Map<string, string>()
 /** Variables that the pages leave to the reader. */
 const env: Record<string, string> = {
   VOIPBIN_ACCESS_KEY: state.demo.accesskey,
+  VOIPBIN_BASE_URL: state.api_url,
   VOIPBIN_USERNAME: state.demo.username,
   VOIPBIN_PASSWORD: state.demo.password,
 }

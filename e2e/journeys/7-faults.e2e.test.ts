@@ -105,7 +105,7 @@ async function watch() {
   const { ws_url, demo } = own.gateway(1)
   const seen = { state: '', ended: [] as string[], close: () => realtime.close() }
   const realtime = new Realtime({
-    url: ws_url,
+    baseUrl: ws_url,
     accessKey: demo.accesskey,
     onState: state => {
       seen.state = state

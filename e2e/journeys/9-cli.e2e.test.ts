@@ -77,11 +77,11 @@ const typesOf = (deliveries: readonly Delivery[]): string[] => deliveries.map(({
 
 test('login by password and by key, kept for their owner only, and lists', async () => {
   const { username, password, customer_id, accesskey, extensions } = state.demo
-  await voipbin(['login', '--username', username, '--api_url', origin, '--profile', 'jane'], `${password}\n`)
+  await voipbin(['login', '--username', username, '--base_url', origin, '--profile', 'jane'], `${password}\n`)
   expect(JSON.parse(await voipbin(['whoami', '--profile', 'jane']))).toMatchObject({ customer_id, username, credentials: 'session' })
-  await voipbin(['login', '--accesskey', '--api_url', origin], `${accesskey}\n`)
+  await voipbin(['login', '--access_key', '--base_url', origin], `${accesskey}\n`)
   const who = await voipbin(['whoami'])
-  expect(JSON.parse(who)).toMatchObject({ customer_id, credentials: 'access key', api_url: origin })
+  expect(JSON.parse(who)).toMatchObject({ customer_id, credentials: 'access key', base_url: origin })
   expect(who).not.toContain(accesskey)
   expect(statSync(join(folder, 'config/voipbin/config.json')).mode & 0o777).toBe(0o600)
   const rows = (await voipbin(['extensions', 'list', '--all', '--page_size', '1', '--output', 'jsonl'])).trim().split('\n')

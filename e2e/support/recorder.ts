@@ -39,7 +39,7 @@ export class Recorder {
     this.account = account
     this.receiver = receiver
     this.api = clientOf(state, account)
-    this.#realtime = new Realtime({ url: state.ws_url, accessKey: account.accesskey })
+    this.#realtime = new Realtime({ baseUrl: state.ws_url, accessKey: account.accesskey })
   }
 
   static async start(state: State, account: Account = state.demo): Promise<Recorder> {

@@ -259,8 +259,12 @@ export interface EventEnvelope<T extends EventType = EventType> {
 /** Every event; narrows by `event_type`. */
 export type AnyEvent = { [T in EventType]: EventEnvelope<T> }[EventType]
 
-/** An event with the sequence number its customer gave it. */
-export type EventFrame = AnyEvent & { type: 'event'; seq: number }
+/** An event of some types, of any unless said, with the sequence number its customer gave it; narrows by `event_type`. */
+export type EventFrame<T extends EventType = EventType> = { [K in T]: EventFrameOf<K> }[T]
+export interface EventFrameOf<T extends EventType> extends EventEnvelope<T> {
+  type: 'event'
+  seq: number
+}
 
 /** Name of a state → its data. */
 export interface StateMap {

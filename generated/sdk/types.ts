@@ -12,7 +12,7 @@ export interface paths {
         put?: never;
         /**
          * Signs an agent in.
-         * @description The token is valid for one hour from now, whatever the agent does; `refresh` gives the next one. Send it as `Authorization: Bearer <token>`.
+         * The token is valid for one hour from now, whatever the agent does; `refresh` gives the next one. Send it as `Authorization: Bearer <token>`.
          */
         post: operations["login"];
         delete?: never;
@@ -32,7 +32,7 @@ export interface paths {
         put?: never;
         /**
          * Ends the session of the token.
-         * @description The token is refused from now on, by every gateway, and sockets opened with it are closed.
+         * The token is refused from now on, by every gateway, and sockets opened with it are closed.
          */
         post: operations["logout"];
         delete?: never;
@@ -52,7 +52,7 @@ export interface paths {
         put?: never;
         /**
          * Exchanges a token that is still valid for a new one.
-         * @description The new token carries the permissions the agent holds now; the old one is refused from now on.
+         * The new token carries the permissions the agent holds now; the old one is refused from now on.
          */
         post: operations["refresh"];
         delete?: never;
@@ -70,7 +70,7 @@ export interface paths {
         };
         /**
          * Reads the own agent.
-         * @description The same as `/v1.0/me`, for clients that use the path without a version.
+         * The same as `/v1.0/me`, for clients that use the path without a version.
          */
         get: operations["getMeUnversioned"];
         put?: never;
@@ -93,7 +93,7 @@ export interface paths {
         put?: never;
         /**
          * Creates an access key.
-         * @description The key is shown in this answer only; the platform keeps its SHA-256. A key never reaches further than the credentials that made it.
+         * The key is shown in this answer only; the platform keeps its SHA-256. A key never reaches further than the credentials that made it.
          */
         post: operations["createAccesskey"];
         delete?: never;
@@ -113,13 +113,13 @@ export interface paths {
         get: operations["getAccesskey"];
         /**
          * Changes name, scopes or expiry of an access key.
-         * @description Fields left out stay as they are; a change of scopes or expiry applies to the next request.
+         * Fields left out stay as they are; a change of scopes or expiry applies to the next request.
          */
         put: operations["updateAccesskey"];
         post?: never;
         /**
          * Deletes an access key.
-         * @description It is refused from now on, and sockets opened with it are closed.
+         * It is refused from now on, and sockets opened with it are closed.
          */
         delete: operations["deleteAccesskey"];
         options?: never;
@@ -138,7 +138,7 @@ export interface paths {
         put?: never;
         /**
          * Gives an access key a new secret part.
-         * @description Id, scopes and expiry stay. The old secret keeps working until the overlap ends; `overlap: 0` ends it at once.
+         * Id, scopes and expiry stay. The old secret keeps working until the overlap ends; `overlap: 0` ends it at once.
          */
         post: operations["rotateAccesskey"];
         delete?: never;
@@ -159,7 +159,7 @@ export interface paths {
         put?: never;
         /**
          * Runs a flow without a call.
-         * @description Give `flow_id` or `actions`, not both. Actions that need a call are skipped and recorded as such. To run a flow on a call, name it when the call is created.
+         * Give `flow_id` or `actions`, not both. Actions that need a call are skipped and recorded as such. To run a flow on a call, name it when the call is created.
          */
         post: operations["createActiveflow"];
         delete?: never;
@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * Reads an activeflow.
-         * @description `executed_actions` is the trace of the run, oldest first.
+         * `executed_actions` is the trace of the run, oldest first.
          */
         get: operations["getActiveflow"];
         put?: never;
@@ -200,7 +200,7 @@ export interface paths {
         put?: never;
         /**
          * Ends a running activeflow.
-         * @description The action under way is broken off and no further one starts; a call it runs on is hung up. A run that has ended stays as it is.
+         * The action under way is broken off and no further one starts; a call it runs on is hung up. A run that has ended stays as it is.
          */
         post: operations["stopActiveflow"];
         delete?: never;
@@ -218,12 +218,12 @@ export interface paths {
         };
         /**
          * Reads the variables of an activeflow.
-         * @description Those whose name begins with `voipbin.` are set by the platform.
+         * Those whose name begins with `voipbin.` are set by the platform.
          */
         get: operations["getActiveflowVariables"];
         /**
          * Sets variables of an activeflow.
-         * @description Variables not named stay as they are. The next action that is reached sees the new values. Names that begin with `voipbin.` are refused.
+         * Variables not named stay as they are. The next action that is reached sees the new values. Names that begin with `voipbin.` are refused.
          */
         put: operations["setActiveflowVariables"];
         post?: never;
@@ -245,7 +245,7 @@ export interface paths {
         post?: never;
         /**
          * Removes a variable of an activeflow.
-         * @description Removing a variable that is not there changes nothing. Names that begin with `voipbin.` are refused.
+         * Removing a variable that is not there changes nothing. Names that begin with `voipbin.` are refused.
          */
         delete: operations["deleteActiveflowVariable"];
         options?: never;
@@ -265,7 +265,7 @@ export interface paths {
         put?: never;
         /**
          * Creates an agent.
-         * @description The user name is unique on the whole platform, because it is what a login starts with. Nobody can grant a permission that they do not hold themselves.
+         * The user name is unique on the whole platform, because it is what a login starts with. Nobody can grant a permission that they do not hold themselves.
          */
         post: operations["createAgent"];
         delete?: never;
@@ -285,7 +285,7 @@ export interface paths {
         get: operations["getAgent"];
         /**
          * Changes name, detail or ring method of an agent.
-         * @description Fields left out stay as they are. Addresses, permissions, password and status have operations of their own.
+         * Fields left out stay as they are. Addresses, permissions, password and status have operations of their own.
          */
         put: operations["updateAgent"];
         post?: never;
@@ -306,7 +306,7 @@ export interface paths {
         get?: never;
         /**
          * Replaces the addresses an agent is reached at.
-         * @description A call to the agent dials them all at once or in this order, as its `ring_method` says. An address of type `agent` is refused.
+         * A call to the agent dials them all at once or in this order, as its `ring_method` says. An address of type `agent` is refused.
          */
         put: operations["updateAgentAddresses"];
         post?: never;
@@ -326,7 +326,7 @@ export interface paths {
         get?: never;
         /**
          * Sets a new password for an agent.
-         * @description All sessions of the agent end. An agent that may do more than the caller is refused.
+         * All sessions of the agent end. An agent that may do more than the caller is refused.
          */
         put: operations["updateAgentPassword"];
         post?: never;
@@ -346,7 +346,7 @@ export interface paths {
         get?: never;
         /**
          * Replaces the permissions of an agent.
-         * @description Tokens carry the permissions of their login, so all sessions of the agent end.
+         * Tokens carry the permissions of their login, so all sessions of the agent end.
          */
         put: operations["updateAgentPermissions"];
         post?: never;
@@ -366,7 +366,7 @@ export interface paths {
         get?: never;
         /**
          * Sets the presence of an agent.
-         * @description Any status may be set from any other one.
+         * Any status may be set from any other one.
          */
         put: operations["updateAgentStatus"];
         post?: never;
@@ -385,7 +385,7 @@ export interface paths {
         };
         /**
          * Lists audit entries, newest first.
-         * @description Who did what, when and from where: creates, updates with old and new values, deletes, logins and logouts, and refusals. Entries cannot be changed or deleted by anyone.
+         * Who did what, when and from where: creates, updates with old and new values, deletes, logins and logouts, and refusals. Entries cannot be changed or deleted by anyone.
          */
         get: operations["listAudits"];
         put?: never;
@@ -422,13 +422,13 @@ export interface paths {
         };
         /**
          * Lists numbers that can be taken.
-         * @description Normal numbers come from the stock of the operator; virtual ones are proposals, made anew for each request. A number may be gone before it is taken.
+         * Normal numbers come from the stock of the operator; virtual ones are proposals, made anew for each request. A number may be gone before it is taken.
          */
         get: operations["listAvailableNumbers"];
         put?: never;
         /**
          * Adds numbers to the stock.
-         * @description The carriers of the platform must deliver their calls already. Numbers that are in the stock or taken are skipped.
+         * The carriers of the platform must deliver their calls already. Numbers that are in the stock or taken are skipped.
          */
         post: operations["addAvailableNumbers"];
         delete?: never;
@@ -449,7 +449,7 @@ export interface paths {
         post?: never;
         /**
          * Takes a number out of the stock.
-         * @description A number that a customer has is not touched.
+         * A number that a customer has is not touched.
          */
         delete: operations["removeAvailableNumber"];
         options?: never;
@@ -468,7 +468,7 @@ export interface paths {
         get: operations["getOwnBillingAccount"];
         /**
          * Changes the own billing account.
-         * @description Fields left out stay as they are. The balance changes by the ledger only.
+         * Fields left out stay as they are. The balance changes by the ledger only.
          */
         put: operations["updateOwnBillingAccount"];
         post?: never;
@@ -506,7 +506,7 @@ export interface paths {
         get: operations["getBillingAccount"];
         /**
          * Changes a billing account.
-         * @description Fields left out stay as they are. The balance changes by the ledger only.
+         * Fields left out stay as they are. The balance changes by the ledger only.
          */
         put: operations["updateBillingAccount"];
         post?: never;
@@ -527,7 +527,7 @@ export interface paths {
         put?: never;
         /**
          * Adds credit to a billing account.
-         * @description Answers the ledger row it makes. Send an `Idempotency-Key`, so that a repeated request does not pay twice.
+         * Answers the ledger row it makes. Send an `Idempotency-Key`, so that a repeated request does not pay twice.
          */
         post: operations["addBillingAccountBalance"];
         delete?: never;
@@ -547,7 +547,7 @@ export interface paths {
         put?: never;
         /**
          * Takes credit from a billing account.
-         * @description Answers the ledger row it makes. Credit that running calls have reserved cannot be taken.
+         * Answers the ledger row it makes. Credit that running calls have reserved cannot be taken.
          */
         post: operations["subtractBillingAccountBalance"];
         delete?: never;
@@ -568,7 +568,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a price.
-         * @description For a call the price with the longest fitting prefix counts, as it is when the call begins.
+         * For a call the price with the longest fitting prefix counts, as it is when the call begins.
          */
         post: operations["createBillingRate"];
         delete?: never;
@@ -588,13 +588,13 @@ export interface paths {
         get: operations["getBillingRate"];
         /**
          * Changes a price.
-         * @description Fields left out stay as they are. Calls that are up keep the price they began with.
+         * Fields left out stay as they are. Calls that are up keep the price they began with.
          */
         put: operations["updateBillingRate"];
         post?: never;
         /**
          * Deletes a price.
-         * @description The next shorter prefix counts then, in the end the built-in price.
+         * The next shorter prefix counts then, in the end the built-in price.
          */
         delete: operations["deleteBillingRate"];
         options?: never;
@@ -611,7 +611,7 @@ export interface paths {
         };
         /**
          * Lists ledger rows, newest first.
-         * @description The balance of the account is the sum of `amount` over all rows.
+         * The balance of the account is the sum of `amount` over all rows.
          */
         get: operations["listBillings"];
         put?: never;
@@ -651,7 +651,7 @@ export interface paths {
         put?: never;
         /**
          * Calls one or more destinations.
-         * @description Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up. With `webhook_uri` each call has a run in any case, one that does nothing when there are no actions, and everything about the two is sent there.
+         * Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up. With `webhook_uri` each call has a run in any case, one that does nothing when there are no actions, and everything about the two is sent there.
          */
         post: operations["createCall"];
         delete?: never;
@@ -673,7 +673,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes the record of a call, after hanging it up when it is live.
-         * @description Its recordings stay.
+         * Its recordings stay.
          */
         delete: operations["deleteCall"];
         options?: never;
@@ -692,7 +692,7 @@ export interface paths {
         put?: never;
         /**
          * Sends digits to the far end.
-         * @description Digits are sent as RFC 4733 events, one after another; those already queued come first.
+         * Digits are sent as RFC 4733 events, one after another; those already queued come first.
          */
         post: operations["sendCallDtmf"];
         delete?: never;
@@ -712,7 +712,7 @@ export interface paths {
         put?: never;
         /**
          * Hangs a call up.
-         * @description A call that is not answered yet is canceled. A call that is over stays as it is. The end is told by `call.hungup`.
+         * A call that is not answered yet is canceled. A call that is over stays as it is. The end is told by `call.hungup`.
          */
         post: operations["hangupCall"];
         delete?: never;
@@ -732,12 +732,12 @@ export interface paths {
         put?: never;
         /**
          * Puts a call on hold.
-         * @description The far end is told so by SIP (a re-INVITE): it neither hears nor is heard, and plays what it has for that. A call on hold stays as it is.
+         * The far end is told so by SIP (a re-INVITE): it neither hears nor is heard, and plays what it has for that. A call on hold stays as it is.
          */
         post: operations["holdCall"];
         /**
          * Takes a call off hold.
-         * @description A call that is not on hold stays as it is.
+         * A call that is not on hold stays as it is.
          */
         delete: operations["unholdCall"];
         options?: never;
@@ -756,7 +756,7 @@ export interface paths {
         put?: never;
         /**
          * Mutes a call.
-         * @description `in`: the far end is not heard. `out`: the far end hears nothing. `both` is both.
+         * `in`: the far end is not heard. `out`: the far end hears nothing. `both` is both.
          */
         post: operations["muteCall"];
         /** Ends the muting of a call. */
@@ -777,7 +777,7 @@ export interface paths {
         put?: never;
         /**
          * Plays sound files to the far end.
-         * @description Replaces what is being played. The answer does not wait for the end.
+         * Replaces what is being played. The answer does not wait for the end.
          */
         post: operations["playCall"];
         delete?: never;
@@ -797,7 +797,7 @@ export interface paths {
         put?: never;
         /**
          * Starts recording a call.
-         * @description Both directions are mixed into one file. `recording_id` of the answer names the recording. One recording at a time.
+         * Both directions are mixed into one file. `recording_id` of the answer names the recording. One recording at a time.
          */
         post: operations["startCallRecording"];
         delete?: never;
@@ -817,7 +817,7 @@ export interface paths {
         put?: never;
         /**
          * Stops recording a call.
-         * @description The file can be downloaded after `recording.finished`.
+         * The file can be downloaded after `recording.finished`.
          */
         post: operations["stopCallRecording"];
         delete?: never;
@@ -837,7 +837,7 @@ export interface paths {
         put?: never;
         /**
          * Speaks a text to the far end.
-         * @description The answer comes when the speech is ready and begins. Replaces what is being played.
+         * The answer comes when the speech is ready and begins. Replaces what is being played.
          */
         post: operations["talkCall"];
         delete?: never;
@@ -857,7 +857,7 @@ export interface paths {
         get: operations["getOwnCustomer"];
         /**
          * Changes the own customer.
-         * @description Fields left out stay as they are; `webhook_uri: null` switches the customer-level webhook off. Status and rate limits are the operator's to change.
+         * Fields left out stay as they are; `webhook_uri: null` switches the customer-level webhook off. Status and rate limits are the operator's to change.
          */
         put: operations["updateOwnCustomer"];
         post?: never;
@@ -878,7 +878,7 @@ export interface paths {
         put?: never;
         /**
          * Makes a new secret for the customer-level webhook.
-         * @description Payloads are signed with the old and the new secret until the overlap ends, so that receivers can switch without a gap. The new secret is shown in this answer only.
+         * Payloads are signed with the old and the new secret until the overlap ends, so that receivers can switch without a gap. The new secret is shown in this answer only.
          */
         post: operations["rotateCustomerWebhookSecret"];
         delete?: never;
@@ -899,7 +899,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a customer.
-         * @description The billing account follows by the event `customer.created`; the first agent is created by a super admin acting for the new customer. The webhook secret is shown in this answer only.
+         * The billing account follows by the event `customer.created`; the first agent is created by a super admin acting for the new customer. The webhook secret is shown in this answer only.
          */
         post: operations["createCustomer"];
         delete?: never;
@@ -919,13 +919,13 @@ export interface paths {
         get: operations["getCustomer"];
         /**
          * Changes a customer.
-         * @description Fields left out stay as they are. A frozen customer can neither log in nor place or take calls; its data is kept. Limits apply to the next request.
+         * Fields left out stay as they are. A frozen customer can neither log in nor place or take calls; its data is kept. Limits apply to the next request.
          */
         put: operations["updateCustomer"];
         post?: never;
         /**
          * Deletes a customer and everything it owns.
-         * @description Live calls are hung up, credentials stop working at once, and every service removes its rows on the event `customer.deleted`.
+         * Live calls are hung up, credentials stop working at once, and every service removes its rows on the event `customer.deleted`.
          */
         delete: operations["deleteCustomer"];
         options?: never;
@@ -942,7 +942,7 @@ export interface paths {
         };
         /**
          * Lists the carriers a call would try, in order.
-         * @description A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no reply to the INVITE, 403, 408 or 5xx). Busy, declined, not found and unanswered are the same over every carrier.
+         * A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no reply to the INVITE, 403, 408 or 5xx). Busy, declined, not found and unanswered are the same over every carrier.
          */
         get: operations["listDialRoutes"];
         put?: never;
@@ -965,7 +965,7 @@ export interface paths {
         put?: never;
         /**
          * Creates an extension.
-         * @description A phone registers with the extension as user name, the password, and the domain of the answer. The password is stored as a digest and cannot be read back. It works as soon as the answer is there.
+         * A phone registers with the extension as user name, the password, and the domain of the answer. The password is stored as a digest and cannot be read back. It works as soon as the answer is there.
          */
         post: operations["createExtension"];
         delete?: never;
@@ -985,13 +985,13 @@ export interface paths {
         get: operations["getExtension"];
         /**
          * Changes name, detail or password of an extension.
-         * @description Fields left out stay as they are. A new password counts from the next registration; phones registered now stay until then.
+         * Fields left out stay as they are. A new password counts from the next registration; phones registered now stay until then.
          */
         put: operations["updateExtension"];
         post?: never;
         /**
          * Deletes an extension and its registrations.
-         * @description Calls that are up go on.
+         * Calls that are up go on.
          */
         delete: operations["deleteExtension"];
         options?: never;
@@ -1011,7 +1011,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a flow.
-         * @description Actions run in the order of the list unless `next_id` says otherwise; after the last one the call is hung up. Ids left out are filled in. A jump to an id that no action of the flow has is refused.
+         * Actions run in the order of the list unless `next_id` says otherwise; after the last one the call is hung up. Ids left out are filled in. A jump to an id that no action of the flow has is refused.
          */
         post: operations["createFlow"];
         delete?: never;
@@ -1031,13 +1031,13 @@ export interface paths {
         get: operations["getFlow"];
         /**
          * Changes a flow.
-         * @description Fields left out stay as they are; `actions` are replaced as a whole. Activeflows that run keep the actions they started with.
+         * Fields left out stay as they are; `actions` are replaced as a whole. Activeflows that run keep the actions they started with.
          */
         put: operations["updateFlow"];
         post?: never;
         /**
          * Deletes a flow.
-         * @description Numbers that point to it lose it and answer calls with `unallocated_number`. Activeflows that run go on.
+         * Numbers that point to it lose it and answer calls with `unallocated_number`. Activeflows that run go on.
          */
         delete: operations["deleteFlow"];
         options?: never;
@@ -1090,7 +1090,7 @@ export interface paths {
         put?: never;
         /**
          * Hangs up all calls of a group call.
-         * @description A group call that is over stays as it is.
+         * A group call that is over stays as it is.
          */
         post: operations["hangupGroupcall"];
         delete?: never;
@@ -1108,7 +1108,7 @@ export interface paths {
         };
         /**
          * Reads the own agent.
-         * @description With an access key: the agent that made it, if the key may `agent_read`. Without an agent: `AGENT_REQUIRED`.
+         * With an access key: the agent that made it, if the key may `agent_read`. Without an agent: `AGENT_REQUIRED`.
          */
         get: operations["getMe"];
         put?: never;
@@ -1129,7 +1129,7 @@ export interface paths {
         get?: never;
         /**
          * Changes the own password.
-         * @description The current one must be given. All sessions of the agent end, including the one that asks.
+         * The current one must be given. All sessions of the agent end, including the one that asks.
          */
         put: operations["updateMyPassword"];
         post?: never;
@@ -1149,7 +1149,7 @@ export interface paths {
         get?: never;
         /**
          * Sets the own presence.
-         * @description Needs no permission: every agent may say whether it is there.
+         * Needs no permission: every agent may say whether it is there.
          */
         put: operations["updateMyStatus"];
         post?: never;
@@ -1171,7 +1171,7 @@ export interface paths {
         put?: never;
         /**
          * Takes a number.
-         * @description A normal number must be in the stock and is charged at once. `+899` and nine digits is a virtual number: free, reachable within the platform and by SIP only; `+899000…` is reserved.
+         * A normal number must be in the stock and is charged at once. `+899` and nine digits is a virtual number: free, reachable within the platform and by SIP only; `+899000…` is reserved.
          */
         post: operations["createNumber"];
         delete?: never;
@@ -1191,13 +1191,13 @@ export interface paths {
         get: operations["getNumber"];
         /**
          * Changes a number.
-         * @description Fields left out stay as they are; null takes a flow away. The next call sees it.
+         * Fields left out stay as they are; null takes a flow away. The next call sees it.
          */
         put: operations["updateNumber"];
         post?: never;
         /**
          * Gives a number back.
-         * @description A normal number returns to the stock. Calls that are up go on.
+         * A normal number returns to the stock. Calls that are up go on.
          */
         delete: operations["deleteNumber"];
         options?: never;
@@ -1217,7 +1217,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a carrier.
-         * @description Calls go out to `hostname`; only the addresses in `allowed_ips` may call in. The edge knows them within seconds, without a restart.
+         * Calls go out to `hostname`; only the addresses in `allowed_ips` may call in. The edge knows them within seconds, without a restart.
          */
         post: operations["createProvider"];
         delete?: never;
@@ -1237,13 +1237,13 @@ export interface paths {
         get: operations["getProvider"];
         /**
          * Changes a carrier.
-         * @description Fields left out stay as they are. Calls that are up go on as they began.
+         * Fields left out stay as they are. Calls that are up go on as they began.
          */
         put: operations["updateProvider"];
         post?: never;
         /**
          * Deletes a carrier.
-         * @description Its addresses may no longer call in. Delete its routes first.
+         * Its addresses may no longer call in. Delete its routes first.
          */
         delete: operations["deleteProvider"];
         options?: never;
@@ -1281,7 +1281,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes a recording and its file, after stopping it when it runs.
-         * @description The audio cannot be brought back.
+         * The audio cannot be brought back.
          */
         delete: operations["deleteRecording"];
         options?: never;
@@ -1298,7 +1298,7 @@ export interface paths {
         };
         /**
          * Makes a signed URL for the audio of a recording.
-         * @description The URL needs no credentials and works until it expires. Fetch it with GET.
+         * The URL needs no credentials and works until it expires. Fetch it with GET.
          */
         get: operations["getRecordingFile"];
         put?: never;
@@ -1321,7 +1321,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a route.
-         * @description Without `customer_id` it is a default route, for all customers. For a call the routes with the longest fitting target count, those of the customer before the default ones, lower priority first; `all` comes last.
+         * Without `customer_id` it is a default route, for all customers. For a call the routes with the longest fitting target count, those of the customer before the default ones, lower priority first; `all` comes last.
          */
         post: operations["createRoute"];
         delete?: never;
@@ -1341,7 +1341,7 @@ export interface paths {
         get: operations["getRoute"];
         /**
          * Changes a route.
-         * @description Fields left out stay as they are. A route stays with its customer.
+         * Fields left out stay as they are. A route stays with its customer.
          */
         put: operations["updateRoute"];
         post?: never;
@@ -1382,7 +1382,7 @@ export interface paths {
         post?: never;
         /**
          * Deletes a file.
-         * @description The content cannot be brought back. The recording it belongs to stays, without a file.
+         * The content cannot be brought back. The recording it belongs to stays, without a file.
          */
         delete: operations["deleteStorageFile"];
         options?: never;
@@ -1399,7 +1399,7 @@ export interface paths {
         };
         /**
          * Downloads a file by a signed URL.
-         * @description Take the whole URL from `createDownloadUrl` or `getRecordingFile`; the signature stands for the credentials. One range is served (`Range: bytes=…`).
+         * Take the whole URL from `createDownloadUrl` or `getRecordingFile`; the signature stands for the credentials. One range is served (`Range: bytes=…`).
          */
         get: operations["getStorageFileContent"];
         put?: never;
@@ -1421,7 +1421,7 @@ export interface paths {
         put?: never;
         /**
          * Makes a signed URL for a file.
-         * @description The URL needs no credentials and works until it expires. Nothing is stored; several may be valid at once.
+         * The URL needs no credentials and works until it expires. Nothing is stored; several may be valid at once.
          */
         post: operations["createDownloadUrl"];
         delete?: never;
@@ -1439,7 +1439,7 @@ export interface paths {
         };
         /**
          * Lists attempts of deliveries, newest first.
-         * @description One row for each request that was made, with what was sent and what came back. Records are kept for 30 days.
+         * One row for each request that was made, with what was sent and what came back. Records are kept for 30 days.
          */
         get: operations["listWebhookAttempts"];
         put?: never;
@@ -1459,7 +1459,7 @@ export interface paths {
         };
         /**
          * Lists deliveries, newest first.
-         * @description One row for each event and place it is sent to: an endpoint, the customer-level webhook, that of an activeflow, or an action `webhook_send`.
+         * One row for each event and place it is sent to: an endpoint, the customer-level webhook, that of an activeflow, or an action `webhook_send`.
          */
         get: operations["listWebhookDeliveries"];
         put?: never;
@@ -1498,7 +1498,7 @@ export interface paths {
         put?: never;
         /**
          * Sends the event of a delivery again.
-         * @description Makes a new delivery of the same event, with the same event id, to where the endpoint is now. Its schedule begins anew.
+         * Makes a new delivery of the same event, with the same event id, to where the endpoint is now. Its schedule begins anew.
          */
         post: operations["replayWebhookDelivery"];
         delete?: never;
@@ -1519,7 +1519,7 @@ export interface paths {
         put?: never;
         /**
          * Sends the events of a time range again.
-         * @description Every delivery to the endpoint that was made in the range and ended in one of `delivery_statuses` is sent again, oldest first, with the same event id, to where the endpoint is now. Events that were replays themselves are left out. It goes on in the background; read the replay for its progress. One runs at a time for each endpoint.
+         * Every delivery to the endpoint that was made in the range and ended in one of `delivery_statuses` is sent again, oldest first, with the same event id, to where the endpoint is now. Events that were replays themselves are left out. It goes on in the background; read the replay for its progress. One runs at a time for each endpoint.
          */
         post: operations["createWebhookReplay"];
         delete?: never;
@@ -1541,7 +1541,7 @@ export interface paths {
         post?: never;
         /**
          * Stops a replay and deletes it.
-         * @description What it has queued already and is still pending is canceled; records of deliveries stay.
+         * What it has queued already and is still pending is canceled; records of deliveries stay.
          */
         delete: operations["deleteWebhookReplay"];
         options?: never;
@@ -1561,7 +1561,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a webhook endpoint.
-         * @description Gets every event that fits one of its `event_types` from now on. The secret it is signed with is shown in this answer only. An address that is not public is refused.
+         * Gets every event that fits one of its `event_types` from now on. The secret it is signed with is shown in this answer only. An address that is not public is refused.
          */
         post: operations["createWebhook"];
         delete?: never;
@@ -1581,13 +1581,13 @@ export interface paths {
         get: operations["getWebhook"];
         /**
          * Changes a webhook endpoint.
-         * @description Fields left out stay as they are. `status: enabled` also brings back an endpoint that the platform disabled; what failed meanwhile can be replayed.
+         * Fields left out stay as they are. `status: enabled` also brings back an endpoint that the platform disabled; what failed meanwhile can be replayed.
          */
         put: operations["updateWebhook"];
         post?: never;
         /**
          * Deletes a webhook endpoint.
-         * @description Deliveries still waiting are canceled; their records stay.
+         * Deliveries still waiting are canceled; their records stay.
          */
         delete: operations["deleteWebhook"];
         options?: never;
@@ -1606,7 +1606,7 @@ export interface paths {
         put?: never;
         /**
          * Makes a new secret for a webhook endpoint.
-         * @description Payloads are signed with the new secret and with every older one whose overlap has not ended. The new one is shown in this answer only.
+         * Payloads are signed with the new secret and with every older one whose overlap has not ended. The new one is shown in this answer only.
          */
         post: operations["rotateWebhookSecret"];
         delete?: never;
@@ -1626,7 +1626,7 @@ export interface paths {
         put?: never;
         /**
          * Sends a ping to a webhook endpoint.
-         * @description The event is `webhook.ping`. One attempt is made, also to a disabled endpoint; the record of the delivery tells how it went.
+         * The event is `webhook.ping`. One attempt is made, also to a disabled endpoint; the record of the delivery tells how it went.
          */
         post: operations["testWebhook"];
         delete?: never;
@@ -1637,2092 +1637,2030 @@ export interface paths {
     };
 }
 export type webhooks = Record<string, never>;
+/** A credential of a program, sent as `Authorization: AccessKey ak_…`. */
+export type Accesskey = {
+    /** The agent that made the key; null when another key or the platform did. */
+    agent_id: string | null;
+    /** Format: uuid */
+    customer_id: string;
+    detail: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    scopes: Permission[];
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    /** Null when the key never expires. */
+    tm_expire: TimestampOrNull;
+    /** Accurate to a minute; null while it was never used. */
+    tm_last_used: TimestampOrNull;
+    /** Until when the secret before the last rotation works, too. */
+    tm_overlap_end: TimestampOrNull;
+    tm_update: Timestamp;
+    /** The first 11 characters of the key, to recognise it by. */
+    token_prefix: string;
+};
+export type AccesskeyCreate = {
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /**
+     * Seconds from now until the key expires; 0 for never. 0 to 315,360,000.
+     * @default 0
+     */
+    expire?: number;
+    /**
+     * At most 255 characters.
+     * @default
+     */
+    name?: string;
+    /**
+     * 1 to 200 items.
+     * @default [
+     *       "customer_admin"
+     *     ]
+     */
+    scopes?: Permission[];
+};
+export type AccesskeyList = {
+    next_page_token: string;
+    result: Accesskey[];
+};
+export type AccesskeyUpdate = {
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** Seconds from now until the key expires; 0 for never. 0 to 315,360,000. */
+    expire?: number;
+    /** At most 255 characters. */
+    name?: string;
+    /** 1 to 200 items. */
+    scopes?: Permission[];
+};
+export type AccesskeyWithToken = Accesskey & {
+    /** The key itself. Shown once. */
+    token: string;
+};
+/** One step of a flow. Text options may hold variables as `${name}`; an unknown one becomes empty. */
+export type Action = ActionAnswer | ActionTalk | ActionPlay | ActionDigitsReceive | ActionBranch | ActionGoto | ActionConnect | ActionSleep | ActionRecordingStart | ActionRecordingStop | ActionWebhookSend | ActionHangup;
+/** Answers an incoming call. On a call that is answered already it does nothing. */
+export type ActionAnswer = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    /** @default {} */
+    option?: ActionAnswerOption;
+    type: "answer";
+};
+export type ActionAnswerOption = Record<string, never>;
+/** Goes to an action by the value of a variable. */
+export type ActionBranch = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    option: ActionBranchOption;
+    type: "branch";
+};
+export type ActionBranchOption = {
+    /**
+     * Action to go to when no value fits; null for the next one.
+     * @default null
+     */
+    default_target_id?: string | null;
+    /** Value -> id of the action to go to. Values are compared exactly. At most 100 entries. */
+    target_ids: {
+        [key: string]: string;
+    };
+    /**
+     * Name of the variable, without `${}`.
+     * @default voipbin.call.digits
+     */
+    variable?: VariableName;
+};
+/** Dials destinations and bridges the first that answers with the call. Goes on when the two are apart again, unless the caller hung up. */
+export type ActionConnect = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    option: ActionConnectOption;
+    type: "connect";
+};
+export type ActionConnectOption = {
+    /** 1 to 20 items. */
+    destinations: AddressInput[];
+    /**
+     * Seconds each destination may ring. 5 to 300.
+     * @default 60
+     */
+    dial_timeout?: number;
+    /**
+     * Lets the caller hear what the destination sends before it answers.
+     * @default false
+     */
+    early_media?: boolean;
+    /**
+     * Hangs the caller up with the cause of the destination when nobody answered.
+     * @default false
+     */
+    relay_reason?: boolean;
+    /** Who the destination sees; the source of the call when left out. */
+    source?: AddressInput;
+};
+/** Collects digits into `voipbin.call.digits`, replacing what was there. Digits pressed while the action before ran come first. */
+export type ActionDigitsReceive = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    /**
+     * @default {
+     *       "duration": 5000,
+     *       "length": 0,
+     *       "key": ""
+     *     }
+     */
+    option?: ActionDigitsReceiveOption;
+    type: "digits_receive";
+};
+export type ActionDigitsReceiveOption = {
+    /**
+     * Milliseconds to wait for the next digit, and for the first one. 100 to 300,000.
+     * @default 5000
+     */
+    duration?: number;
+    /**
+     * Any of these digits ends the input; it stays part of the result. At most 16 characters.
+     * @default
+     */
+    key?: string;
+    /**
+     * End after this many digits; 0 for no limit. 0 to 64.
+     * @default 0
+     */
+    length?: number;
+};
+/** Goes to an action. */
+export type ActionGoto = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    option: ActionGotoOption;
+    type: "goto";
+};
+export type ActionGotoOption = {
+    /**
+     * How often to jump within one run; after that the next action follows. 0 to 100.
+     * @default 1
+     */
+    loop_count?: number;
+    /** Format: uuid */
+    target_id: string;
+};
+/** Hangs the call up and ends the run. */
+export type ActionHangup = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    /**
+     * @default {
+     *       "reason": "normal_clearing"
+     *     }
+     */
+    option?: ActionHangupOption;
+    type: "hangup";
+};
+export type ActionHangupOption = {
+    /**
+     * What the far end of a call not yet answered is told.
+     * @default normal_clearing
+     */
+    reason?: HangupCause;
+};
+/** Unique within the flow; what `next_id` and jumps point to. Filled in when left out. */
+export type ActionId = string;
+/** The action that follows; the next one of the list when left out or null. */
+export type ActionNextId = string | null;
+/** Plays sound files and goes on after the last one. A file that cannot be fetched is passed over. */
+export type ActionPlay = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    option: ActionPlayOption;
+    type: "play";
+};
+export type ActionPlayOption = {
+    /** http or https, WAV or MP3; one after another. 1 to 20 items. */
+    stream_urls: string[];
+};
+/** Starts recording the call and goes on at once. */
+export type ActionRecordingStart = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    /**
+     * @default {
+     *       "format": "wav",
+     *       "end_of_silence": 0,
+     *       "end_of_key": "none",
+     *       "duration": 0,
+     *       "beep_start": false
+     *     }
+     */
+    option?: ActionRecordingStartOption;
+    type: "recording_start";
+};
+export type ActionRecordingStartOption = {
+    /** @default false */
+    beep_start?: boolean;
+    /**
+     * Seconds after which it ends; 0 for no limit. 0 to 86,400.
+     * @default 0
+     */
+    duration?: number;
+    /** @default none */
+    end_of_key?: RecordingEndKey;
+    /**
+     * Seconds of silence that end it; 0 for never. 0 to 3,600.
+     * @default 0
+     */
+    end_of_silence?: number;
+    /** @default wav */
+    format?: RecordingFormat;
+};
+/** Stops the recording of the call. */
+export type ActionRecordingStop = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    /** @default {} */
+    option?: ActionRecordingStopOption;
+    type: "recording_stop";
+};
+export type ActionRecordingStopOption = Record<string, never>;
+/** How an action ended. */
+export type ActionResult = {
+    /** Of `connect`: the leg that answered; also the variable `voipbin.connect.call_id`. */
+    connected_call_id?: string;
+    /** What went wrong. At most 1,000 characters. */
+    detail?: string;
+    /** Of `digits_receive`; also the variable `voipbin.call.digits`. At most 64 characters. */
+    digits?: string;
+    /** Of `connect` when nobody answered; also the variable `voipbin.connect.hangup_cause`. */
+    hangup_cause?: HangupCause;
+    /** `skipped`: it needs a call and there is none. */
+    outcome: "ok" | "failed" | "skipped" | "timeout" | "canceled";
+    /** Of `recording_start`; also the variable `voipbin.recording.id`. */
+    recording_id?: string;
+};
+/** Waits. */
+export type ActionSleep = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    option: ActionSleepOption;
+    type: "sleep";
+};
+export type ActionSleepOption = {
+    /** Milliseconds. 0 to 3,600,000. */
+    duration: number;
+};
+/** Speaks a text and goes on when it is spoken. Answers the call first when nobody has. */
+export type ActionTalk = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    option: ActionTalkOption;
+    type: "talk";
+};
+export type ActionTalkOption = {
+    /**
+     * BCP 47, or one variable. At most 255 characters.
+     * @default en-US
+     */
+    language?: string;
+    /** 1 to 5,000 characters. */
+    text: string;
+    voice?: Voice;
+};
+export type ActionType = "answer" | "talk" | "play" | "digits_receive" | "branch" | "goto" | "connect" | "sleep" | "recording_start" | "recording_stop" | "webhook_send" | "hangup";
+/** Sends a request to a server of the customer, signed like a webhook. */
+export type ActionWebhookSend = {
+    id?: ActionId;
+    next_id?: ActionNextId;
+    option: ActionWebhookSendOption;
+    type: "webhook_send";
+};
+export type ActionWebhookSendOption = {
+    /**
+     * Body as it is sent. At most 65,536 characters.
+     * @default
+     */
+    data?: string;
+    /**
+     * Content type of `data`. At most 255 characters.
+     * @default application/json
+     */
+    data_type?: string;
+    /** @default POST */
+    method?: HttpMethod;
+    /**
+     * Waits for the answer, at most 10 seconds, and sets `voipbin.webhook.status_code` and `voipbin.webhook.body`.
+     * @default false
+     */
+    sync?: boolean;
+    /** http or https. 1 to 2,048 characters. */
+    uri: string;
+};
+/** One run of a flow. */
+export type Activeflow = {
+    /** Equal to `reference_id` when that is a call. */
+    call_id: string | null;
+    /** The action under way, its variables filled in; null before the first and after the last. */
+    current_action: Action | null;
+    /** Format: uuid */
+    customer_id: string;
+    /** Null while it runs. */
+    end_reason: ActiveflowEndReason | null;
+    /** At most the last 100, oldest first. */
+    executed_actions: ExecutedAction[];
+    /** Null when it was started with actions of its own. */
+    flow_id: string | null;
+    /** Format: uuid */
+    id: string;
+    /** Id of what it runs on; null for `api`. */
+    reference_id: string | null;
+    reference_type: ActiveflowReferenceType;
+    status: ActiveflowStatus;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_end: TimestampOrNull;
+    tm_update: Timestamp;
+    webhook_method: WebhookMethod;
+    /** Where the events of this run and its calls are sent as well. */
+    webhook_uri: string | null;
+};
+export type ActiveflowCreate = {
+    /** At most 200 items. */
+    actions?: Action[];
+    /** Format: uuid */
+    flow_id?: string;
+    /** @default {} */
+    variables?: VariableMap;
+    /** @default POST */
+    webhook_method?: WebhookMethod;
+    /** Gets the events of this run as well. */
+    webhook_uri?: HttpUrl;
+};
+/** `completed`: past its last action. `stopped`: by request. `hung_up`: the call ended first. `limit_reached`: more than 1,000 actions ran. */
+export type ActiveflowEndReason = "completed" | "stopped" | "hung_up" | "limit_reached" | "failed";
+export type ActiveflowList = {
+    next_page_token: string;
+    result: Activeflow[];
+};
+export type ActiveflowReferenceType = "api" | "call";
+export type ActiveflowStatus = "running" | "ended";
+export type ActiveflowVariables = {
+    variables: {
+        [key: string]: string;
+    };
+};
+export type ActiveflowVariablesUpdate = {
+    variables: VariableMap;
+};
+/**
+ * One end of a call.
+ * @example {
+ *       "type": "tel",
+ *       "target": "+15551234567",
+ *       "target_name": "Alice",
+ *       "name": "",
+ *       "detail": ""
+ *     }
+ */
+export type Address = {
+    /** At most 1,000 characters. */
+    detail: string;
+    /** At most 255 characters. */
+    name: string;
+    /** Phone number, SIP URI, extension, or the id of an agent or conference. At most 255 characters. */
+    target: string;
+    /** Display name of the target as the network shows it. At most 255 characters. */
+    target_name: string;
+    type: AddressType;
+};
+/**
+ * One end of a call as a request names it. Without `type` it is told from the form of `target`.
+ * @example {
+ *       "type": "tel",
+ *       "target": "+15551234567"
+ *     }
+ */
+export type AddressInput = {
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** At most 255 characters. */
+    name?: string;
+    /** 1 to 255 characters. */
+    target: string;
+    /** At most 255 characters. */
+    target_name?: string;
+    type?: AddressType;
+};
+export type AddressType = "agent" | "conference" | "extension" | "sip" | "tel";
+/** A person who works for a customer, signs in with user name and password, and can be called. */
+export type Agent = {
+    addresses: Address[];
+    /** Format: uuid */
+    customer_id: string;
+    detail: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    permissions: Permission[];
+    ring_method: RingMethod;
+    status: AgentStatus;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    /** Last successful login. */
+    tm_login: TimestampOrNull;
+    tm_update: Timestamp;
+    username: string;
+};
+export type AgentAddressesUpdate = {
+    /** At most 20 items. */
+    addresses: AddressInput[];
+};
+export type AgentCreate = {
+    /**
+     * At most 20 items.
+     * @default []
+     */
+    addresses?: AddressInput[];
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /** 1 to 255 characters. */
+    name: string;
+    /** 8 to 128 characters. */
+    password: string;
+    /**
+     * At most 200 items.
+     * @default [
+     *       "customer_agent"
+     *     ]
+     */
+    permissions?: Permission[];
+    /** @default ring_all */
+    ring_method?: RingMethod;
+    /** Usually an e-mail address. Case does not matter. 3 to 255 characters. */
+    username: string;
+};
+export type AgentList = {
+    next_page_token: string;
+    result: Agent[];
+};
+export type AgentPasswordUpdate = {
+    /** 8 to 128 characters. */
+    password: string;
+};
+export type AgentPermissionsUpdate = {
+    /** At most 200 items. */
+    permissions: Permission[];
+};
+export type AgentStatus = "available" | "away" | "busy" | "offline" | "ringing";
+export type AgentStatusUpdate = {
+    status: AgentStatus;
+};
+export type AgentUpdate = {
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** 1 to 255 characters. */
+    name?: string;
+    ring_method?: RingMethod;
+};
+export type AudioCodec = "PCMU" | "PCMA" | "G722" | "opus";
+/** One line of the audit log. Append-only. */
+export type Audit = {
+    action: AuditAction;
+    /** Id of the agent or access key; the service name for `system`; empty when nobody is known. At most 64 characters. */
+    actor_id: string;
+    actor_type: "agent" | "accesskey" | "super_admin" | "system" | "anonymous";
+    /** Format: uuid */
+    agent_id: string | null;
+    /** The customer whose data was touched. */
+    customer_id: string;
+    /** What the action was about: `old` and `new` of an update, the reason of a refusal. Secrets are replaced by `[redacted]`. */
+    details: {
+        [key: string]: unknown;
+    };
+    /** For example `resource_created`, `login_succeeded`, `login_failed`, `permission_denied`, `rate_limited`, `token_invalid`. At most 64 characters. */
+    event_type: string;
+    /** Format: uuid */
+    id: string;
+    /** At most 64 characters. */
+    request_id: string;
+    /** Empty when the action was about no stored resource. At most 64 characters. */
+    resource_id: string;
+    /** At most 64 characters. */
+    resource_type: string;
+    /** At most 45 characters. */
+    source_ip: string;
+    /** RFC 3339 in UTC, with milliseconds. */
+    timestamp: string;
+    tm_create: Timestamp;
+    /** At most 512 characters. */
+    user_agent: string;
+};
+export type AuditAction = "create" | "update" | "delete" | "login" | "logout" | "refresh" | "rotate" | "refuse" | "act_for";
+export type AuditList = {
+    next_page_token: string;
+    result: Audit[];
+};
+export type AuthToken = {
+    /** Format: uuid */
+    agent_id: string;
+    /** Format: uuid */
+    customer_id: string;
+    permissions: Permission[];
+    tm_expire: Timestamp;
+    /** JWT, HS256, with the claims `customer_id, agent_id, permissions, iat, exp, jti`. */
+    token: string;
+    username: string;
+};
+export type AvailableNumber = {
+    /** ISO 3166-1 alpha-2; empty for virtual numbers. */
+    country: string;
+    features: NumberFeature[];
+    number: string;
+    region: string;
+    type: NumberType;
+};
+export type AvailableNumberList = {
+    next_page_token: string;
+    result: AvailableNumber[];
+};
+export type AvailableNumbersAdd = {
+    /** 1 to 1,000 items. */
+    numbers: {
+        /** At most 2 characters. */
+        country: string;
+        /**
+         * At most 5 items.
+         * @default [
+         *       "voice"
+         *     ]
+         */
+        features?: NumberFeature[];
+        number: PhoneNumber;
+        /**
+         * At most 255 characters.
+         * @default
+         */
+        region?: string;
+    }[];
+};
+export type BalanceAdjustment = {
+    /** Millionths of a US dollar. 1 to 1,000,000,000,000. */
+    amount: number;
+    /**
+     * Why, as the ledger shall say. At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+};
+/** One row of the ledger. There is at most one for each reference. */
+export type Billing = {
+    /** Negative when it costs the customer; 0 while reserved and when released. */
+    amount: MicroUsd;
+    /** 0 once finished or released. */
+    amount_reserved: MicroUsd;
+    /** Balance of the account right after this row; null while reserved. */
+    balance_after: MicroUsd | null;
+    /** Started minutes, or pieces. */
+    billable_units: number;
+    /** Format: uuid */
+    billing_account_id: string;
+    /** Null for adjustments. */
+    cost_type: CostType | null;
+    /** Format: uuid */
+    customer_id: string;
+    destination: string;
+    detail: string;
+    /** Format: uuid */
+    id: string;
+    rate_per_unit: MicroUsd;
+    /** Id of what is paid for; of the row itself for `credit_adjustment`. */
+    reference_id: string;
+    reference_type: BillingReferenceType;
+    source: string;
+    status: BillingStatus;
+    tm_billing_end: TimestampOrNull;
+    tm_billing_start: TimestampOrNull;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+    transaction_type: BillingTransactionType;
+    /** Seconds, for what is paid by time; null until the end. */
+    usage_duration: number | null;
+};
+/** The credit of a customer. Every customer has one. */
+export type BillingAccount = {
+    /** Millionths of a US dollar, reservations included. */
+    balance: MicroUsd;
+    /** Below it `billing_account.balance_low` is sent, once until the balance is above again. */
+    balance_low_threshold: MicroUsd;
+    /** The part that running calls have reserved. */
+    balance_reserved: MicroUsd;
+    currency: "USD";
+    /** Format: uuid */
+    customer_id: string;
+    detail: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    payment_type: "prepaid";
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+};
+export type BillingAccountList = {
+    next_page_token: string;
+    result: BillingAccount[];
+};
+export type BillingAccountUpdate = {
+    /** 0 to 1,000,000,000,000. */
+    balance_low_threshold?: number;
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** At most 255 characters. */
+    name?: string;
+};
+export type BillingList = {
+    next_page_token: string;
+    result: Billing[];
+};
+/** A price. It belongs to the operator. */
+export type BillingRate = {
+    cost_type: CostType;
+    /** The customer of the operator. */
+    customer_id: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    /** Beginning of the numbers it is for; empty for all. */
+    prefix: string;
+    rate_per_unit: MicroUsd;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+    /** Seconds of one unit, every started one counts; 0 for a price by piece. */
+    unit_duration: number;
+};
+export type BillingRateCreate = {
+    cost_type: CostType;
+    /**
+     * At most 255 characters.
+     * @default
+     */
+    name?: string;
+    /**
+     * At most 16 characters.
+     * @default
+     */
+    prefix?: string;
+    /** 0 to 1,000,000,000. */
+    rate_per_unit: number;
+    /**
+     * 0 to 3,600.
+     * @default 60
+     */
+    unit_duration?: number;
+};
+export type BillingRateList = {
+    next_page_token: string;
+    result: BillingRate[];
+};
+export type BillingRateUpdate = {
+    /** At most 255 characters. */
+    name?: string;
+    /** 0 to 1,000,000,000. */
+    rate_per_unit?: number;
+    /** 0 to 3,600. */
+    unit_duration?: number;
+};
+export type BillingReferenceType = "call" | "number" | "number_renew" | "credit_adjustment";
+export type BillingStatus = "reserved" | "finished" | "released";
+export type BillingTransactionType = "usage" | "top_up" | "adjustment" | "refund";
+/** One SIP leg. Two people who talk through the platform are two calls in one bridge. */
+export type Call = {
+    /** Format: uuid */
+    activeflow_id: string | null;
+    /** Legs that were dialled for this call. */
+    chained_call_ids: string[];
+    /** Format: uuid */
+    customer_id: string;
+    destination: Address;
+    /** Seconds. */
+    dial_timeout: number;
+    direction: CallDirection;
+    /** Seconds from answer to end, rounded up; 0 when nobody answered; null before the end. */
+    duration: number | null;
+    /** Format: uuid */
+    flow_id: string | null;
+    /** The group call this leg belongs to. */
+    groupcall_id: string | null;
+    hangup_by: HangupBy | null;
+    hangup_cause: HangupCause | null;
+    /** Final SIP status of the leg, for example 486; null when there was none. */
+    hangup_sip_code: number | null;
+    hold: boolean;
+    /** Format: uuid */
+    id: string;
+    /** The call this leg was dialled for; it is hung up with it. */
+    master_call_id: string | null;
+    /** Seconds from the answer. */
+    max_duration: number;
+    /** Null when nothing is muted. */
+    mute_direction: MuteDirection | null;
+    /** Id of the customer or the agent, as `owner_type` says. */
+    owner_id: string;
+    owner_type: OwnerType;
+    /** The recording that runs now. */
+    recording_id: string | null;
+    /** All recordings, oldest first. */
+    recording_ids: string[];
+    source: Address;
+    status: CallStatus;
+    tm_answer: TimestampOrNull;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_hangup: TimestampOrNull;
+    tm_ringing: TimestampOrNull;
+    tm_update: Timestamp;
+    type: CallType;
+};
+export type CallCreate = {
+    /** At most 200 items. */
+    actions?: Action[];
+    /** 1 to 50 items. */
+    destinations: AddressInput[];
+    /**
+     * Seconds the destination may ring. 5 to 300.
+     * @default 60
+     */
+    dial_timeout?: number;
+    /** Format: uuid */
+    flow_id?: string;
+    /**
+     * Seconds from the answer after which the call is hung up. 1 to 86,400.
+     * @default 14400
+     */
+    max_duration?: number;
+    /** Who the destination sees. Towards a phone number it must be a number the customer owns. */
+    source: AddressInput;
+    /**
+     * Variables of the run.
+     * @default {}
+     */
+    variables?: VariableMap;
+    /** @default POST */
+    webhook_method?: WebhookMethod;
+    /** Gets the events of these calls and their runs as well. */
+    webhook_uri?: HttpUrl;
+};
+export type CallCreated = Call & {
+    /** All calls, in the order of the destinations. */
+    calls: Call[];
+    groupcalls: Groupcall[];
+};
+/** As the platform sees it. */
+export type CallDirection = "incoming" | "outgoing";
+export type CallDtmf = {
+    /** 1 to 64 characters. */
+    digits: string;
+    /**
+     * Milliseconds a digit lasts. 100 to 1,000.
+     * @default 100
+     */
+    duration?: number;
+    /**
+     * Milliseconds between digits, 40 at least. 0 to 2,000.
+     * @default 100
+     */
+    interval?: number;
+};
+export type CallHangup = {
+    /**
+     * What the far end of a call not yet answered is told.
+     * @default normal_clearing
+     */
+    reason?: HangupCause;
+};
+export type CallList = {
+    next_page_token: string;
+    result: Call[];
+};
+export type CallMute = {
+    /** @default both */
+    direction?: MuteDirection;
+};
+export type CallPlay = {
+    /** WAV or MP3, one after another. 1 to 20 items. */
+    stream_urls: HttpUrl[];
+};
+export type CallRecordingStart = {
+    /** @default false */
+    beep_start?: boolean;
+    /**
+     * Seconds after which it ends; 0 for no limit. 0 to 86,400.
+     * @default 0
+     */
+    duration?: number;
+    /** @default none */
+    end_of_key?: RecordingEndKey;
+    /**
+     * Seconds of silence that end it; 0 for never. 0 to 3,600.
+     * @default 0
+     */
+    end_of_silence?: number;
+    /** @default wav */
+    format?: RecordingFormat;
+};
+/** Only forward: `initiating`, `ringing`, `active`, `completed`. On the way out `canceling` before the answer and `terminating` after it. */
+export type CallStatus = "initiating" | "ringing" | "active" | "canceling" | "terminating" | "completed";
+export type CallTalk = {
+    /** @default en-US */
+    language?: Language;
+    /** 1 to 5,000 characters. */
+    text: string;
+    voice?: Voice;
+};
+/** `connect`: a leg that an action `connect` dialled for another call. */
+export type CallType = "flow" | "connect";
+export type CostType = "call_pstn_outgoing" | "call_pstn_incoming" | "call_vn" | "call_extension" | "number" | "number_renew";
+/** A tenant of the platform. Everything else belongs to exactly one customer. */
+export type Customer = {
+    /** Postal address. */
+    address: string;
+    /** Equal to `id`. */
+    customer_id: string;
+    detail: string;
+    /** Format: email */
+    email: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    /** Contact number, free form; not a number that can be called through the platform. */
+    phone_number: string;
+    rate_limits: RateLimits;
+    status: CustomerStatus;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+    webhook_method: WebhookMethod;
+    /** Where every public event of this customer is sent; null switches it off. */
+    webhook_uri: string | null;
+};
+export type CustomerCreate = {
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    address?: string;
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /** Unique among live customers. At most 255 characters. */
+    email: string;
+    /** 1 to 255 characters. */
+    name: string;
+    /**
+     * At most 32 characters.
+     * @default
+     */
+    phone_number?: string;
+    /**
+     * @default {
+     *       "api": 1000,
+     *       "call_create": 100,
+     *       "message_create": 100,
+     *       "login": 10
+     *     }
+     */
+    rate_limits?: RateLimits;
+    /** @default POST */
+    webhook_method?: WebhookMethod;
+    webhook_uri?: HttpUrl | null;
+};
+export type CustomerList = {
+    next_page_token: string;
+    result: Customer[];
+};
+export type CustomerOwnUpdate = {
+    /** At most 1,000 characters. */
+    address?: string;
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** At most 255 characters. */
+    email?: string;
+    /** 1 to 255 characters. */
+    name?: string;
+    /** At most 32 characters. */
+    phone_number?: string;
+    webhook_method?: WebhookMethod;
+    webhook_uri?: HttpUrl | null;
+};
+export type CustomerStatus = "active" | "frozen" | "deleted";
+export type CustomerUpdate = {
+    /** At most 1,000 characters. */
+    address?: string;
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** At most 255 characters. */
+    email?: string;
+    /** 1 to 255 characters. */
+    name?: string;
+    /** At most 32 characters. */
+    phone_number?: string;
+    rate_limits?: RateLimits;
+    status?: "active" | "frozen";
+    webhook_method?: WebhookMethod;
+    webhook_uri?: HttpUrl | null;
+};
+export type CustomerWithSecret = Customer & {
+    /** Signs the customer-level webhook and per-activeflow webhooks. `whsec_` and base64; shown once. */
+    webhook_secret: string;
+};
+/** One attempt at a call, with everything its INVITE needs. */
+export type DialRoute = {
+    codecs: AudioCodec[];
+    headers: SipHeaders;
+    hostname: string;
+    port: number;
+    priority: number;
+    /** Format: uuid */
+    provider_id: string;
+    provider_name: string;
+    /** Format: uuid */
+    route_id: string;
+    /** Of the route that fits. */
+    target: RouteTarget;
+    transport: SipTransport;
+    /** User part of the request URI: prefix, number as the carrier wants it, postfix. */
+    user: string;
+};
+export type DialRouteList = {
+    next_page_token: string;
+    result: DialRoute[];
+};
+export type DownloadUrl = {
+    content_type: string;
+    filename: string;
+    /** Bytes. */
+    filesize: number;
+    tm_expire: Timestamp;
+    /** Whoever has it can read the file. */
+    uri: string;
+};
+export type DownloadUrlCreate = {
+    /**
+     * Seconds until the URL stops working. 10 to 86,400.
+     * @default 3600
+     */
+    expire?: number;
+};
+export type ErrorBody = {
+    details: ErrorDetail[];
+    message: string;
+    /** A stable name from the catalogue of reasons. Branch on this, never on the message. */
+    reason: string;
+    request_id: string;
+    status: ErrorStatus;
+};
+/** One bad field of a request. */
+export type ErrorDetail = {
+    /** What would have been right. */
+    expected?: string;
+    /** JSON pointer into the body, or `/name` of a path or query parameter. */
+    field: string;
+    /** The rule it broke, named as in JSON Schema: required, type, enum, maxLength, … */
+    rule: string;
+};
+/** The body of every answer that is not a success. */
+export type ErrorResponse = {
+    error: ErrorBody;
+};
+export type ErrorStatus = "INVALID_ARGUMENT" | "UNAUTHENTICATED" | "PAYMENT_REQUIRED" | "PERMISSION_DENIED" | "NOT_FOUND" | "REQUEST_TIMEOUT" | "ALREADY_EXISTS" | "FAILED_PRECONDITION" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "RESOURCE_EXHAUSTED" | "INTERNAL" | "UNAVAILABLE" | "DEADLINE_EXCEEDED";
+/** An event type (`call.hungup`), all of a resource (`call.*`), or `*`. At most 128 characters. */
+export type EventFilter = string;
+export type ExecutedAction = {
+    /** Format: uuid */
+    id: string;
+    /** Null while it runs. */
+    result: ActionResult | null;
+    tm_execute: Timestamp;
+    tm_finish: TimestampOrNull;
+    type: ActionType;
+};
+/** An account that SIP phones and browsers register with, and that can be called. */
+export type Extension = {
+    contacts: ExtensionContact[];
+    /** Format: uuid */
+    customer_id: string;
+    detail: string;
+    /** SIP domain of the customer; also the digest realm. */
+    domain: string;
+    extension: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    /** True while at least one contact is live. */
+    registered: boolean;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+    /** What a phone authenticates as. Equal to `extension`. */
+    username: string;
+};
+/** One phone that is registered. */
+export type ExtensionContact = {
+    /** Address and port the registration came from. */
+    source: string;
+    tm_expire: Timestamp;
+    transport: "udp" | "tcp" | "tls" | "ws" | "wss";
+    uri: string;
+    user_agent: string;
+};
+export type ExtensionCreate = {
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /** Unique within the customer. Case matters. 1 to 64 characters. */
+    extension: string;
+    /**
+     * At most 255 characters.
+     * @default
+     */
+    name?: string;
+    /** 8 to 128 characters. */
+    password: string;
+};
+export type ExtensionList = {
+    next_page_token: string;
+    result: Extension[];
+};
+export type ExtensionUpdate = {
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** At most 255 characters. */
+    name?: string;
+    /** 8 to 128 characters. */
+    password?: string;
+};
+/** What happens on a call, as a list of actions. */
+export type Flow = {
+    actions: Action[];
+    /** Format: uuid */
+    customer_id: string;
+    detail: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+};
+export type FlowCreate = {
+    /** At most 200 items. */
+    actions: Action[];
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /** 1 to 255 characters. */
+    name: string;
+};
+export type FlowList = {
+    next_page_token: string;
+    result: Flow[];
+};
+export type FlowUpdate = {
+    /** At most 200 items. */
+    actions?: Action[];
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** 1 to 255 characters. */
+    name?: string;
+};
+/** Several calls of which the first that is answered stays; the others are canceled. */
+export type Groupcall = {
+    /** Format: uuid */
+    answer_call_id: string | null;
+    /** Grows while `linear` goes on. */
+    call_ids: string[];
+    /** Format: uuid */
+    customer_id: string;
+    /** The one destination behind all calls; null when `connect` named several. */
+    destination: Address | null;
+    /** Format: uuid */
+    id: string;
+    /** The call these were dialled for. */
+    master_call_id: string | null;
+    /** Id of the customer or the agent, as `owner_type` says. */
+    owner_id: string;
+    owner_type: OwnerType;
+    ring_method: RingMethod;
+    source: Address;
+    status: GroupcallStatus;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+};
+export type GroupcallList = {
+    next_page_token: string;
+    result: Groupcall[];
+};
+export type GroupcallStatus = "dialing" | "answered" | "completed";
+/** `local`: by the platform or a request to it. `remote`: by the far end. */
+export type HangupBy = "local" | "remote";
+export type HangupCause = "normal_clearing" | "user_busy" | "no_answer" | "call_rejected" | "unallocated_number" | "network_failure" | "timeout" | "amd" | "originator_cancel" | "failed";
+export type HttpMethod = "POST" | "GET" | "PUT" | "DELETE";
+/** At most 2,048 characters. */
+export type HttpUrl = string;
+/** BCP 47, for example `en-US`. At most 35 characters. */
+export type Language = string;
+export type Login = {
+    /** 1 to 128 characters. */
+    password: string;
+    /** 1 to 255 characters. */
+    username: string;
+};
+export type Logout = {
+    /** Format: uuid */
+    agent_id: string;
+    tm_logout: Timestamp;
+};
+/** Millionths of a US dollar. -9,007,199,254,740,991 to 9,007,199,254,740,991. */
+export type MicroUsd = number;
+export type MuteDirection = "in" | "out" | "both";
+export type MyPasswordUpdate = {
+    /** 1 to 128 characters. */
+    current_password: string;
+    /** 8 to 128 characters. */
+    password: string;
+};
+/** A phone number of a customer and what happens when it is called. */
+export type Number = {
+    /** Runs on every call to the number; without one calls are refused. */
+    call_flow_id: string | null;
+    /** Format: uuid */
+    customer_id: string;
+    detail: string;
+    /** Format: uuid */
+    id: string;
+    /** Runs on every message to the number. */
+    message_flow_id: string | null;
+    name: string;
+    /** E.164 with the leading plus. */
+    number: string;
+    status: NumberStatus;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_purchase: Timestamp;
+    tm_update: Timestamp;
+    type: NumberType;
+};
+export type NumberCreate = {
+    /**
+     * Format: uuid
+     * @default null
+     */
+    call_flow_id?: string | null;
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /**
+     * Format: uuid
+     * @default null
+     */
+    message_flow_id?: string | null;
+    /**
+     * At most 255 characters.
+     * @default
+     */
+    name?: string;
+    number: PhoneNumber;
+};
+export type NumberFeature = "voice" | "sms" | "mms" | "fax" | "emergency";
+export type NumberList = {
+    next_page_token: string;
+    result: Number[];
+};
+export type NumberStatus = "active" | "deleted";
+export type NumberType = "normal" | "virtual";
+export type NumberUpdate = {
+    /** Format: uuid */
+    call_flow_id?: string | null;
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** Format: uuid */
+    message_flow_id?: string | null;
+    /** At most 255 characters. */
+    name?: string;
+};
+export type OwnerType = "customer" | "agent";
+/** A role (`customer_admin`, `customer_manager`, `customer_agent`, `project_super_admin`) or one permission of an operation, for example `call_create`. A role stands for the permissions it expands to. At most 64 characters. */
+export type Permission = string;
+/** E.164 with the leading plus. At most 16 characters. */
+export type PhoneNumber = string;
+/** A carrier. It belongs to the operator. */
+export type Provider = {
+    allowed_ips: string[];
+    codecs: AudioCodec[];
+    /** The customer of the operator. */
+    customer_id: string;
+    detail: string;
+    hostname: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    port: number;
+    status: ProviderStatus;
+    tech_headers: SipHeaders;
+    tech_postfix: string;
+    tech_prefix: string;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+    transport: SipTransport;
+    type: "sip";
+};
+export type ProviderCreate = {
+    /**
+     * IPv4 addresses or networks that may call in. At most 100 items.
+     * @default []
+     */
+    allowed_ips?: string[];
+    /**
+     * 1 to 4 items.
+     * @default [
+     *       "PCMU",
+     *       "PCMA"
+     *     ]
+     */
+    codecs?: AudioCodec[];
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /** Host name or IPv4 address. 1 to 255 characters. */
+    hostname: string;
+    /** 1 to 255 characters. */
+    name: string;
+    /**
+     * 1 to 65,535.
+     * @default 5060
+     */
+    port?: number;
+    /** @default enabled */
+    status?: ProviderStatus;
+    /** @default {} */
+    tech_headers?: SipHeaders;
+    /**
+     * Put behind the number. At most 32 characters.
+     * @default
+     */
+    tech_postfix?: string;
+    /**
+     * Put before the number. At most 32 characters.
+     * @default
+     */
+    tech_prefix?: string;
+    /** @default udp */
+    transport?: SipTransport;
+};
+export type ProviderList = {
+    next_page_token: string;
+    result: Provider[];
+};
+/** A disabled carrier is neither called nor may it call in. */
+export type ProviderStatus = "enabled" | "disabled";
+export type ProviderUpdate = {
+    /** IPv4 addresses or networks that may call in. At most 100 items. */
+    allowed_ips?: string[];
+    /** 1 to 4 items. */
+    codecs?: AudioCodec[];
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** Host name or IPv4 address. 1 to 255 characters. */
+    hostname?: string;
+    /** 1 to 255 characters. */
+    name?: string;
+    /** 1 to 65,535. */
+    port?: number;
+    status?: ProviderStatus;
+    tech_headers?: SipHeaders;
+    /** Put behind the number. At most 32 characters. */
+    tech_postfix?: string;
+    /** Put before the number. At most 32 characters. */
+    tech_prefix?: string;
+    transport?: SipTransport;
+};
+/** Requests per minute. A burst may be twice as large; it refills at a sixtieth of the limit a second. */
+export type RateLimits = {
+    /** 1 to 1,000,000. */
+    api: number;
+    /** 1 to 1,000,000. */
+    call_create: number;
+    /** Per address and user name. 1 to 1,000,000. */
+    login: number;
+    /** 1 to 1,000,000. */
+    message_create: number;
+};
+/** The audio of a call, both directions in one file. */
+export type Recording = {
+    /** Format: uuid */
+    activeflow_id: string | null;
+    /** Equal to `reference_id` when that is a call. */
+    call_id: string | null;
+    /** Format: uuid */
+    customer_id: string;
+    /** Seconds, rounded up; null before the end. */
+    duration: number | null;
+    /** Null until the file is stored and after it was deleted. */
+    file_id: string | null;
+    /** Bytes. */
+    filesize: number | null;
+    format: RecordingFormat;
+    /** Format: uuid */
+    id: string;
+    /** Id of the customer or the agent, as `owner_type` says. */
+    owner_id: string;
+    owner_type: OwnerType;
+    /** Format: uuid */
+    reference_id: string;
+    reference_type: "call";
+    status: RecordingStatus;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_end: TimestampOrNull;
+    tm_start: TimestampOrNull;
+    tm_update: Timestamp;
+};
+/** Which digit ends the recording. */
+export type RecordingEndKey = "none" | "any" | "*" | "#";
+export type RecordingFormat = "wav";
+export type RecordingList = {
+    next_page_token: string;
+    result: Recording[];
+};
+/** `ended`: the file is stored. */
+export type RecordingStatus = "initiating" | "recording" | "stopping" | "ended" | "failed";
+/** Seconds to wait before each attempt; as many attempts as there are numbers. A little is added at random. 1 to 10 items. */
+export type RetrySchedule = number[];
+/** `ring_all` dials every address at once, `linear` one after another in their order. */
+export type RingMethod = "ring_all" | "linear";
+/** Which carrier takes calls to which numbers. */
+export type Route = {
+    /** Whose calls it is for; the customer of the operator for a default route. */
+    customer_id: string;
+    detail: string;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    /** Lower is tried first. */
+    priority: number;
+    /** Format: uuid */
+    provider_id: string;
+    scope: RouteScope;
+    target: RouteTarget;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+};
+export type RouteCreate = {
+    /** Format: uuid */
+    customer_id?: string;
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /**
+     * At most 255 characters.
+     * @default
+     */
+    name?: string;
+    /**
+     * 0 to 1,000.
+     * @default 1
+     */
+    priority?: number;
+    /** Format: uuid */
+    provider_id: string;
+    target: RouteTarget;
+};
+export type RouteList = {
+    next_page_token: string;
+    result: Route[];
+};
+/** `default`: for every customer. */
+export type RouteScope = "customer" | "default";
+/** Beginning of the numbers it is for, or `all`. At most 16 characters. */
+export type RouteTarget = string;
+export type RouteUpdate = {
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** At most 255 characters. */
+    name?: string;
+    /** 0 to 1,000. */
+    priority?: number;
+    /** Format: uuid */
+    provider_id?: string;
+    target?: RouteTarget;
+};
+export type SecretRotate = {
+    /**
+     * Seconds for which the old secret stays valid beside the new one. 0 to 604,800.
+     * @default 86400
+     */
+    overlap?: number;
+};
+/** Header -> value, added to every INVITE. Headers that SIP itself needs are refused. At most 20 entries. */
+export type SipHeaders = {
+    [key: string]: string;
+};
+export type SipTransport = "udp" | "tcp" | "tls";
+/** A stored object. The content is encrypted with a key of its own from the first byte on. */
+export type StorageFile = {
+    content_type: string;
+    /** Format: uuid */
+    customer_id: string;
+    /** What a download is called. */
+    filename: string;
+    /** Bytes so far. */
+    filesize: number;
+    /** Format: uuid */
+    id: string;
+    name: string;
+    /** Id of the customer or the agent, as `owner_type` says. */
+    owner_id: string;
+    owner_type: OwnerType;
+    /** Id of what the file belongs to. */
+    reference_id: string | null;
+    reference_type: StorageFileReferenceType;
+    /** Of the plain content; null until it is complete. */
+    sha256: string | null;
+    status: StorageFileStatus;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_update: Timestamp;
+};
+export type StorageFileList = {
+    next_page_token: string;
+    result: StorageFile[];
+};
+export type StorageFileReferenceType = "recording" | "speech" | "normal";
+/** `pending`: the content is still coming in. */
+export type StorageFileStatus = "pending" | "available" | "failed" | "deleted";
+/** RFC 3339 in UTC, with microseconds. */
+export type Timestamp = string;
+/** RFC 3339 in UTC, with microseconds; null while it has not happened. */
+export type TimestampOrNull = string | null;
+/** Name -> text. 64 KiB in all. At most 100 entries. */
+export type VariableMap = {
+    [key: string]: string;
+};
+/** 1 to 255 characters. */
+export type VariableName = string;
+/** `female`, `male`, or a voice of the speech engine by name. The default voice of the language when left out or unknown. At most 64 characters. */
+export type Voice = string;
+/** An HTTP endpoint of the customer that events are sent to. */
+export type Webhook = {
+    /** Format: uuid */
+    customer_id: string;
+    detail: string;
+    /** What the platform saw when it disabled the endpoint, for people. Null when somebody did. */
+    disabled_detail: string | null;
+    /** Null while enabled. */
+    disabled_reason: WebhookDisabledReason | null;
+    event_types: EventFilter[];
+    /** Failed attempts since the last success. */
+    failure_count: number;
+    /** Format: uuid */
+    id: string;
+    method: WebhookMethod;
+    name: string;
+    /** Whether events of one resource wait for each other. */
+    ordered: boolean;
+    retry_schedule: RetrySchedule;
+    status: WebhookStatus;
+    /** Seconds an attempt may take. */
+    timeout: number;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    /** Since when no attempt has succeeded. Null after a success. */
+    tm_failing: TimestampOrNull;
+    tm_last_failure: TimestampOrNull;
+    tm_last_success: TimestampOrNull;
+    /** Until when payloads are signed with an older secret, too. */
+    tm_secret_overlap_end: TimestampOrNull;
+    tm_update: Timestamp;
+    uri: string;
+};
+/** One request of a delivery and its answer. */
+export type WebhookAttempt = {
+    /** Counts from 1. */
+    attempt: number;
+    /** Format: uuid */
+    customer_id: string;
+    /** Until the answer was read or given up. */
+    duration_ms: number;
+    /** Why no answer came: timeout, connection refused, certificate, address not public, … */
+    error: string | null;
+    event_type: string;
+    /** Format: uuid */
+    id: string;
+    method: HttpMethod;
+    outcome: WebhookAttemptOutcome;
+    /** The address the connection went to. Null when there was none, such as for an unknown name. */
+    remote_ip: string | null;
+    /** Signatures are shortened. */
+    request_headers: {
+        [key: string]: string;
+    };
+    /** The first 4 KiB. */
+    response_body: string;
+    /** The first 4 KiB. */
+    response_headers: {
+        [key: string]: string;
+    };
+    /** Null when no answer came. Only 2xx is success; redirects are not followed. */
+    status_code: number | null;
+    tm_create: Timestamp;
+    tm_start: Timestamp;
+    /** Where it went; an endpoint may have moved between attempts. */
+    uri: string;
+    /** Format: uuid */
+    webhook_delivery_id: string;
+    /** Format: uuid */
+    webhook_id: string | null;
+};
+export type WebhookAttemptList = {
+    next_page_token: string;
+    result: WebhookAttempt[];
+};
+export type WebhookAttemptOutcome = "succeeded" | "failed";
+export type WebhookCreate = {
+    /**
+     * At most 1,000 characters.
+     * @default
+     */
+    detail?: string;
+    /**
+     * 1 to 100 items.
+     * @default [
+     *       "*"
+     *     ]
+     */
+    event_types?: EventFilter[];
+    /** @default POST */
+    method?: WebhookMethod;
+    /**
+     * At most 255 characters.
+     * @default
+     */
+    name?: string;
+    /**
+     * Whether an event waits until the earlier ones of the same resource are delivered or given up.
+     * @default true
+     */
+    ordered?: boolean;
+    /**
+     * @default [
+     *       0,
+     *       60,
+     *       300,
+     *       1800,
+     *       7200,
+     *       18000,
+     *       36000,
+     *       86400
+     *     ]
+     */
+    retry_schedule?: RetrySchedule;
+    /** @default enabled */
+    status?: WebhookStatus;
+    /**
+     * Seconds an attempt may take. 1 to 30.
+     * @default 10
+     */
+    timeout?: number;
+    uri: HttpUrl;
+};
+/** One event on its way to one place. */
+export type WebhookDelivery = {
+    /** Format: uuid */
+    activeflow_id: string | null;
+    attempt_count: number;
+    /** Format: uuid */
+    customer_id: string;
+    /** Also `id` of the payload and header `webhook-id`; the same for every attempt and replay. */
+    event_id: string;
+    /** Dotted; the payload carries it with underscores. */
+    event_type: string;
+    /** Format: uuid */
+    id: string;
+    method: HttpMethod;
+    /** Format: uuid */
+    replay_of_id: string | null;
+    resource_id: string;
+    resource_type: string;
+    status: WebhookDeliveryStatus;
+    target_type: WebhookTargetType;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_finish: TimestampOrNull;
+    tm_next_attempt: TimestampOrNull;
+    tm_update: Timestamp;
+    uri: string;
+    /** Format: uuid */
+    webhook_id: string | null;
+    /** The replay of a time range that made it. */
+    webhook_replay_id: string | null;
+};
+export type WebhookDeliveryDetail = WebhookDelivery & {
+    /** Oldest first. */
+    attempts: WebhookAttempt[];
+    /** Exactly what is sent and signed, without the signature. */
+    request_body: string;
+};
+export type WebhookDeliveryList = {
+    next_page_token: string;
+    result: WebhookDelivery[];
+};
+/** `failed`: given up after the last attempt. */
+export type WebhookDeliveryStatus = "pending" | "succeeded" | "failed" | "canceled";
+/** `gone`: it answered 410. `failing`: nothing has got through for days. */
+export type WebhookDisabledReason = "manual" | "gone" | "failing";
+export type WebhookList = {
+    next_page_token: string;
+    result: Webhook[];
+};
+export type WebhookMethod = "POST" | "PUT";
+/** The events of a time range on their way to an endpoint again. */
+export type WebhookReplay = {
+    canceled_count: number;
+    /** Format: uuid */
+    customer_id: string;
+    delivery_statuses: WebhookReplaySource[];
+    event_types: EventFilter[];
+    failed_count: number;
+    /** Format: uuid */
+    id: string;
+    /** Of them under way. */
+    pending_count: number;
+    /** Deliveries queued again so far. */
+    queued_count: number;
+    status: WebhookReplayStatus;
+    succeeded_count: number;
+    tm_create: Timestamp;
+    tm_delete: TimestampOrNull;
+    tm_finish: TimestampOrNull;
+    tm_from: Timestamp;
+    /** How far the range has been read: when the last delivery that was queued again had been made. */
+    tm_position: TimestampOrNull;
+    tm_to: Timestamp;
+    tm_update: Timestamp;
+    /** Null for the customer-level webhook. */
+    webhook_id: string | null;
+};
+export type WebhookReplayCreate = {
+    /**
+     * 1 to 3 items.
+     * @default [
+     *       "failed"
+     *     ]
+     */
+    delivery_statuses?: WebhookReplaySource[];
+    /**
+     * 1 to 100 items.
+     * @default [
+     *       "*"
+     *     ]
+     */
+    event_types?: EventFilter[];
+    /** Deliveries made at this time or later. */
+    tm_from: string;
+    /** Deliveries made before this time; now unless said. */
+    tm_to?: string;
+    /** The endpoint. Left out: the customer-level webhook. */
+    webhook_id?: string;
+};
+export type WebhookReplayList = {
+    next_page_token: string;
+    result: WebhookReplay[];
+};
+export type WebhookReplaySource = "failed" | "canceled" | "succeeded";
+/** `completed`: everything is sent again and over. */
+export type WebhookReplayStatus = "running" | "completed" | "canceled";
+export type WebhookStatus = "enabled" | "disabled";
+/** `customer`: the customer-level webhook. `activeflow`: that of a run. `action`: an action `webhook_send`. */
+export type WebhookTargetType = "webhook" | "customer" | "activeflow" | "action";
+export type WebhookUpdate = {
+    /** At most 1,000 characters. */
+    detail?: string;
+    /** 1 to 100 items. */
+    event_types?: EventFilter[];
+    method?: WebhookMethod;
+    /** At most 255 characters. */
+    name?: string;
+    /** Whether an event waits until the earlier ones of the same resource are delivered or given up. */
+    ordered?: boolean;
+    retry_schedule?: RetrySchedule;
+    status?: WebhookStatus;
+    /** Seconds an attempt may take. 1 to 30. */
+    timeout?: number;
+    uri?: HttpUrl;
+};
+export type WebhookWithSecret = Webhook & {
+    /** `whsec_` and base64; shown once. */
+    secret: string;
+};
 export interface components {
     schemas: {
-        /** @description A credential of a program, sent as `Authorization: AccessKey ak_…`. */
-        Accesskey: {
-            /**
-             * Format: uuid
-             * @description The agent that made the key; null when another key or the platform did.
-             */
-            agent_id: string | null;
-            /** Format: uuid */
-            customer_id: string;
-            detail: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            scopes: components["schemas"]["Permission"][];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            /** @description Null when the key never expires. */
-            tm_expire: components["schemas"]["TimestampOrNull"];
-            /** @description Accurate to a minute; null while it was never used. */
-            tm_last_used: components["schemas"]["TimestampOrNull"];
-            /** @description Until when the secret before the last rotation works, too. */
-            tm_overlap_end: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            /** @description The first 11 characters of the key, to recognise it by. */
-            token_prefix: string;
-        };
-        AccesskeyCreate: {
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /**
-             * @description Seconds from now until the key expires; 0 for never. 0 to 315,360,000.
-             * @default 0
-             */
-            expire?: number;
-            /**
-             * @description At most 255 characters.
-             * @default
-             */
-            name?: string;
-            /**
-             * @description 1 to 200 items.
-             * @default [
-             *       "customer_admin"
-             *     ]
-             */
-            scopes?: components["schemas"]["Permission"][];
-        };
-        AccesskeyList: {
-            next_page_token: string;
-            result: components["schemas"]["Accesskey"][];
-        };
-        AccesskeyUpdate: {
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description Seconds from now until the key expires; 0 for never. 0 to 315,360,000. */
-            expire?: number;
-            /** @description At most 255 characters. */
-            name?: string;
-            /** @description 1 to 200 items. */
-            scopes?: components["schemas"]["Permission"][];
-        };
-        AccesskeyWithToken: components["schemas"]["Accesskey"] & {
-            /** @description The key itself. Shown once. */
-            token: string;
-        };
-        /** @description One step of a flow. Text options may hold variables as `${name}`; an unknown one becomes empty. */
-        Action: components["schemas"]["ActionAnswer"] | components["schemas"]["ActionTalk"] | components["schemas"]["ActionPlay"] | components["schemas"]["ActionDigitsReceive"] | components["schemas"]["ActionBranch"] | components["schemas"]["ActionGoto"] | components["schemas"]["ActionConnect"] | components["schemas"]["ActionSleep"] | components["schemas"]["ActionRecordingStart"] | components["schemas"]["ActionRecordingStop"] | components["schemas"]["ActionWebhookSend"] | components["schemas"]["ActionHangup"];
-        /** @description Answers an incoming call. On a call that is answered already it does nothing. */
-        ActionAnswer: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            /** @default {} */
-            option?: components["schemas"]["ActionAnswerOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "answer";
-        };
-        ActionAnswerOption: Record<string, never>;
-        /** @description Goes to an action by the value of a variable. */
-        ActionBranch: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            option: components["schemas"]["ActionBranchOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "branch";
-        };
-        ActionBranchOption: {
-            /**
-             * Format: uuid
-             * @description Action to go to when no value fits; null for the next one.
-             * @default null
-             */
-            default_target_id?: string | null;
-            /** @description Value -> id of the action to go to. Values are compared exactly. At most 100 entries. */
-            target_ids: {
-                [key: string]: string;
-            };
-            /**
-             * @description Name of the variable, without `${}`.
-             * @default voipbin.call.digits
-             */
-            variable?: components["schemas"]["VariableName"];
-        };
-        /** @description Dials destinations and bridges the first that answers with the call. Goes on when the two are apart again, unless the caller hung up. */
-        ActionConnect: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            option: components["schemas"]["ActionConnectOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "connect";
-        };
-        ActionConnectOption: {
-            /** @description 1 to 20 items. */
-            destinations: components["schemas"]["AddressInput"][];
-            /**
-             * @description Seconds each destination may ring. 5 to 300.
-             * @default 60
-             */
-            dial_timeout?: number;
-            /**
-             * @description Lets the caller hear what the destination sends before it answers.
-             * @default false
-             */
-            early_media?: boolean;
-            /**
-             * @description Hangs the caller up with the cause of the destination when nobody answered.
-             * @default false
-             */
-            relay_reason?: boolean;
-            /** @description Who the destination sees; the source of the call when left out. */
-            source?: components["schemas"]["AddressInput"];
-        };
-        /** @description Collects digits into `voipbin.call.digits`, replacing what was there. Digits pressed while the action before ran come first. */
-        ActionDigitsReceive: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            /**
-             * @default {
-             *       "duration": 5000,
-             *       "length": 0,
-             *       "key": ""
-             *     }
-             */
-            option?: components["schemas"]["ActionDigitsReceiveOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "digits_receive";
-        };
-        ActionDigitsReceiveOption: {
-            /**
-             * @description Milliseconds to wait for the next digit, and for the first one. 100 to 300,000.
-             * @default 5000
-             */
-            duration?: number;
-            /**
-             * @description Any of these digits ends the input; it stays part of the result. At most 16 characters.
-             * @default
-             */
-            key?: string;
-            /**
-             * @description End after this many digits; 0 for no limit. 0 to 64.
-             * @default 0
-             */
-            length?: number;
-        };
-        /** @description Goes to an action. */
-        ActionGoto: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            option: components["schemas"]["ActionGotoOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "goto";
-        };
-        ActionGotoOption: {
-            /**
-             * @description How often to jump within one run; after that the next action follows. 0 to 100.
-             * @default 1
-             */
-            loop_count?: number;
-            /** Format: uuid */
-            target_id: string;
-        };
-        /** @description Hangs the call up and ends the run. */
-        ActionHangup: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            /**
-             * @default {
-             *       "reason": "normal_clearing"
-             *     }
-             */
-            option?: components["schemas"]["ActionHangupOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "hangup";
-        };
-        ActionHangupOption: {
-            /**
-             * @description What the far end of a call not yet answered is told.
-             * @default normal_clearing
-             */
-            reason?: components["schemas"]["HangupCause"];
-        };
-        /**
-         * Format: uuid
-         * @description Unique within the flow; what `next_id` and jumps point to. Filled in when left out.
-         */
-        ActionId: string;
-        /**
-         * Format: uuid
-         * @description The action that follows; the next one of the list when left out or null.
-         */
-        ActionNextId: string | null;
-        /** @description Plays sound files and goes on after the last one. A file that cannot be fetched is passed over. */
-        ActionPlay: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            option: components["schemas"]["ActionPlayOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "play";
-        };
-        ActionPlayOption: {
-            /** @description http or https, WAV or MP3; one after another. 1 to 20 items. */
-            stream_urls: string[];
-        };
-        /** @description Starts recording the call and goes on at once. */
-        ActionRecordingStart: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            /**
-             * @default {
-             *       "format": "wav",
-             *       "end_of_silence": 0,
-             *       "end_of_key": "none",
-             *       "duration": 0,
-             *       "beep_start": false
-             *     }
-             */
-            option?: components["schemas"]["ActionRecordingStartOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "recording_start";
-        };
-        ActionRecordingStartOption: {
-            /** @default false */
-            beep_start?: boolean;
-            /**
-             * @description Seconds after which it ends; 0 for no limit. 0 to 86,400.
-             * @default 0
-             */
-            duration?: number;
-            /** @default none */
-            end_of_key?: components["schemas"]["RecordingEndKey"];
-            /**
-             * @description Seconds of silence that end it; 0 for never. 0 to 3,600.
-             * @default 0
-             */
-            end_of_silence?: number;
-            /** @default wav */
-            format?: components["schemas"]["RecordingFormat"];
-        };
-        /** @description Stops the recording of the call. */
-        ActionRecordingStop: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            /** @default {} */
-            option?: components["schemas"]["ActionRecordingStopOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "recording_stop";
-        };
-        ActionRecordingStopOption: Record<string, never>;
-        /** @description How an action ended. */
-        ActionResult: {
-            /**
-             * Format: uuid
-             * @description Of `connect`: the leg that answered; also the variable `voipbin.connect.call_id`.
-             */
-            connected_call_id?: string;
-            /** @description What went wrong. At most 1,000 characters. */
-            detail?: string;
-            /** @description Of `digits_receive`; also the variable `voipbin.call.digits`. At most 64 characters. */
-            digits?: string;
-            /** @description Of `connect` when nobody answered; also the variable `voipbin.connect.hangup_cause`. */
-            hangup_cause?: components["schemas"]["HangupCause"];
-            /**
-             * @description `skipped`: it needs a call and there is none.
-             * @enum {string}
-             */
-            outcome: "ok" | "failed" | "skipped" | "timeout" | "canceled";
-            /**
-             * Format: uuid
-             * @description Of `recording_start`; also the variable `voipbin.recording.id`.
-             */
-            recording_id?: string;
-        };
-        /** @description Waits. */
-        ActionSleep: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            option: components["schemas"]["ActionSleepOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "sleep";
-        };
-        ActionSleepOption: {
-            /** @description Milliseconds. 0 to 3,600,000. */
-            duration: number;
-        };
-        /** @description Speaks a text and goes on when it is spoken. Answers the call first when nobody has. */
-        ActionTalk: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            option: components["schemas"]["ActionTalkOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "talk";
-        };
-        ActionTalkOption: {
-            /**
-             * @description BCP 47, or one variable. At most 255 characters.
-             * @default en-US
-             */
-            language?: string;
-            /** @description 1 to 5,000 characters. */
-            text: string;
-            voice?: components["schemas"]["Voice"];
-        };
-        /** @enum {string} */
-        ActionType: "answer" | "talk" | "play" | "digits_receive" | "branch" | "goto" | "connect" | "sleep" | "recording_start" | "recording_stop" | "webhook_send" | "hangup";
-        /** @description Sends a request to a server of the customer, signed like a webhook. */
-        ActionWebhookSend: {
-            id?: components["schemas"]["ActionId"];
-            next_id?: components["schemas"]["ActionNextId"];
-            option: components["schemas"]["ActionWebhookSendOption"];
-            /**
-             * @description discriminator enum property added by openapi-typescript
-             * @enum {string}
-             */
-            type: "webhook_send";
-        };
-        ActionWebhookSendOption: {
-            /**
-             * @description Body as it is sent. At most 65,536 characters.
-             * @default
-             */
-            data?: string;
-            /**
-             * @description Content type of `data`. At most 255 characters.
-             * @default application/json
-             */
-            data_type?: string;
-            /** @default POST */
-            method?: components["schemas"]["HttpMethod"];
-            /**
-             * @description Waits for the answer, at most 10 seconds, and sets `voipbin.webhook.status_code` and `voipbin.webhook.body`.
-             * @default false
-             */
-            sync?: boolean;
-            /** @description http or https. 1 to 2,048 characters. */
-            uri: string;
-        };
-        /** @description One run of a flow. */
-        Activeflow: {
-            /**
-             * Format: uuid
-             * @description Equal to `reference_id` when that is a call.
-             */
-            call_id: string | null;
-            /** @description The action under way, its variables filled in; null before the first and after the last. */
-            current_action: components["schemas"]["Action"] | null;
-            /** Format: uuid */
-            customer_id: string;
-            /** @description Null while it runs. */
-            end_reason: components["schemas"]["ActiveflowEndReason"] | null;
-            /** @description At most the last 100, oldest first. */
-            executed_actions: components["schemas"]["ExecutedAction"][];
-            /**
-             * Format: uuid
-             * @description Null when it was started with actions of its own.
-             */
-            flow_id: string | null;
-            /** Format: uuid */
-            id: string;
-            /**
-             * Format: uuid
-             * @description Id of what it runs on; null for `api`.
-             */
-            reference_id: string | null;
-            reference_type: components["schemas"]["ActiveflowReferenceType"];
-            status: components["schemas"]["ActiveflowStatus"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_end: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            webhook_method: components["schemas"]["WebhookMethod"];
-            /** @description Where the events of this run and its calls are sent as well. */
-            webhook_uri: string | null;
-        };
-        ActiveflowCreate: {
-            /** @description At most 200 items. */
-            actions?: components["schemas"]["Action"][];
-            /** Format: uuid */
-            flow_id?: string;
-            /** @default {} */
-            variables?: components["schemas"]["VariableMap"];
-            /** @default POST */
-            webhook_method?: components["schemas"]["WebhookMethod"];
-            /** @description Gets the events of this run as well. */
-            webhook_uri?: components["schemas"]["HttpUrl"];
-        };
-        /**
-         * @description `completed`: past its last action. `stopped`: by request. `hung_up`: the call ended first. `limit_reached`: more than 1,000 actions ran.
-         * @enum {string}
-         */
-        ActiveflowEndReason: "completed" | "stopped" | "hung_up" | "limit_reached" | "failed";
-        ActiveflowList: {
-            next_page_token: string;
-            result: components["schemas"]["Activeflow"][];
-        };
-        /** @enum {string} */
-        ActiveflowReferenceType: "api" | "call";
-        /** @enum {string} */
-        ActiveflowStatus: "running" | "ended";
-        ActiveflowVariables: {
-            variables: {
-                [key: string]: string;
-            };
-        };
-        ActiveflowVariablesUpdate: {
-            variables: components["schemas"]["VariableMap"];
-        };
-        /**
-         * @description One end of a call.
-         * @example {
-         *       "type": "tel",
-         *       "target": "+15551234567",
-         *       "target_name": "Alice",
-         *       "name": "",
-         *       "detail": ""
-         *     }
-         */
-        Address: {
-            /** @description At most 1,000 characters. */
-            detail: string;
-            /** @description At most 255 characters. */
-            name: string;
-            /** @description Phone number, SIP URI, extension, or the id of an agent or conference. At most 255 characters. */
-            target: string;
-            /** @description Display name of the target as the network shows it. At most 255 characters. */
-            target_name: string;
-            type: components["schemas"]["AddressType"];
-        };
-        /**
-         * @description One end of a call as a request names it. Without `type` it is told from the form of `target`.
-         * @example {
-         *       "type": "tel",
-         *       "target": "+15551234567"
-         *     }
-         */
-        AddressInput: {
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description At most 255 characters. */
-            name?: string;
-            /** @description 1 to 255 characters. */
-            target: string;
-            /** @description At most 255 characters. */
-            target_name?: string;
-            type?: components["schemas"]["AddressType"];
-        };
-        /** @enum {string} */
-        AddressType: "agent" | "conference" | "extension" | "sip" | "tel";
-        /** @description A person who works for a customer, signs in with user name and password, and can be called. */
-        Agent: {
-            addresses: components["schemas"]["Address"][];
-            /** Format: uuid */
-            customer_id: string;
-            detail: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            permissions: components["schemas"]["Permission"][];
-            ring_method: components["schemas"]["RingMethod"];
-            status: components["schemas"]["AgentStatus"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            /** @description Last successful login. */
-            tm_login: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            username: string;
-        };
-        AgentAddressesUpdate: {
-            /** @description At most 20 items. */
-            addresses: components["schemas"]["AddressInput"][];
-        };
-        AgentCreate: {
-            /**
-             * @description At most 20 items.
-             * @default []
-             */
-            addresses?: components["schemas"]["AddressInput"][];
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /** @description 1 to 255 characters. */
-            name: string;
-            /** @description 8 to 128 characters. */
-            password: string;
-            /**
-             * @description At most 200 items.
-             * @default [
-             *       "customer_agent"
-             *     ]
-             */
-            permissions?: components["schemas"]["Permission"][];
-            /** @default ring_all */
-            ring_method?: components["schemas"]["RingMethod"];
-            /** @description Usually an e-mail address. Case does not matter. 3 to 255 characters. */
-            username: string;
-        };
-        AgentList: {
-            next_page_token: string;
-            result: components["schemas"]["Agent"][];
-        };
-        AgentPasswordUpdate: {
-            /** @description 8 to 128 characters. */
-            password: string;
-        };
-        AgentPermissionsUpdate: {
-            /** @description At most 200 items. */
-            permissions: components["schemas"]["Permission"][];
-        };
-        /** @enum {string} */
-        AgentStatus: "available" | "away" | "busy" | "offline" | "ringing";
-        AgentStatusUpdate: {
-            status: components["schemas"]["AgentStatus"];
-        };
-        AgentUpdate: {
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description 1 to 255 characters. */
-            name?: string;
-            ring_method?: components["schemas"]["RingMethod"];
-        };
-        /** @enum {string} */
-        AudioCodec: "PCMU" | "PCMA" | "G722" | "opus";
-        /** @description One line of the audit log. Append-only. */
-        Audit: {
-            action: components["schemas"]["AuditAction"];
-            /** @description Id of the agent or access key; the service name for `system`; empty when nobody is known. At most 64 characters. */
-            actor_id: string;
-            /** @enum {string} */
-            actor_type: "agent" | "accesskey" | "super_admin" | "system" | "anonymous";
-            /** Format: uuid */
-            agent_id: string | null;
-            /**
-             * Format: uuid
-             * @description The customer whose data was touched.
-             */
-            customer_id: string;
-            /** @description What the action was about: `old` and `new` of an update, the reason of a refusal. Secrets are replaced by `[redacted]`. */
-            details: {
-                [key: string]: unknown;
-            };
-            /** @description For example `resource_created`, `login_succeeded`, `login_failed`, `permission_denied`, `rate_limited`, `token_invalid`. At most 64 characters. */
-            event_type: string;
-            /** Format: uuid */
-            id: string;
-            /** @description At most 64 characters. */
-            request_id: string;
-            /** @description Empty when the action was about no stored resource. At most 64 characters. */
-            resource_id: string;
-            /** @description At most 64 characters. */
-            resource_type: string;
-            /** @description At most 45 characters. */
-            source_ip: string;
-            /**
-             * Format: date-time
-             * @description RFC 3339 in UTC, with milliseconds.
-             */
-            timestamp: string;
-            tm_create: components["schemas"]["Timestamp"];
-            /** @description At most 512 characters. */
-            user_agent: string;
-        };
-        /** @enum {string} */
-        AuditAction: "create" | "update" | "delete" | "login" | "logout" | "refresh" | "rotate" | "refuse" | "act_for";
-        AuditList: {
-            next_page_token: string;
-            result: components["schemas"]["Audit"][];
-        };
-        AuthToken: {
-            /** Format: uuid */
-            agent_id: string;
-            /** Format: uuid */
-            customer_id: string;
-            permissions: components["schemas"]["Permission"][];
-            tm_expire: components["schemas"]["Timestamp"];
-            /** @description JWT, HS256, with the claims `customer_id, agent_id, permissions, iat, exp, jti`. */
-            token: string;
-            username: string;
-        };
-        AvailableNumber: {
-            /** @description ISO 3166-1 alpha-2; empty for virtual numbers. */
-            country: string;
-            features: components["schemas"]["NumberFeature"][];
-            number: string;
-            region: string;
-            type: components["schemas"]["NumberType"];
-        };
-        AvailableNumberList: {
-            next_page_token: string;
-            result: components["schemas"]["AvailableNumber"][];
-        };
-        AvailableNumbersAdd: {
-            /** @description 1 to 1,000 items. */
-            numbers: {
-                /** @description At most 2 characters. */
-                country: string;
-                /**
-                 * @description At most 5 items.
-                 * @default [
-                 *       "voice"
-                 *     ]
-                 */
-                features?: components["schemas"]["NumberFeature"][];
-                number: components["schemas"]["PhoneNumber"];
-                /**
-                 * @description At most 255 characters.
-                 * @default
-                 */
-                region?: string;
-            }[];
-        };
-        BalanceAdjustment: {
-            /** @description Millionths of a US dollar. 1 to 1,000,000,000,000. */
-            amount: number;
-            /**
-             * @description Why, as the ledger shall say. At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-        };
-        /** @description One row of the ledger. There is at most one for each reference. */
-        Billing: {
-            /** @description Negative when it costs the customer; 0 while reserved and when released. */
-            amount: components["schemas"]["MicroUsd"];
-            /** @description 0 once finished or released. */
-            amount_reserved: components["schemas"]["MicroUsd"];
-            /** @description Balance of the account right after this row; null while reserved. */
-            balance_after: components["schemas"]["MicroUsd"] | null;
-            /** @description Started minutes, or pieces. */
-            billable_units: number;
-            /** Format: uuid */
-            billing_account_id: string;
-            /** @description Null for adjustments. */
-            cost_type: components["schemas"]["CostType"] | null;
-            /** Format: uuid */
-            customer_id: string;
-            destination: string;
-            detail: string;
-            /** Format: uuid */
-            id: string;
-            rate_per_unit: components["schemas"]["MicroUsd"];
-            /**
-             * Format: uuid
-             * @description Id of what is paid for; of the row itself for `credit_adjustment`.
-             */
-            reference_id: string;
-            reference_type: components["schemas"]["BillingReferenceType"];
-            source: string;
-            status: components["schemas"]["BillingStatus"];
-            tm_billing_end: components["schemas"]["TimestampOrNull"];
-            tm_billing_start: components["schemas"]["TimestampOrNull"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            transaction_type: components["schemas"]["BillingTransactionType"];
-            /** @description Seconds, for what is paid by time; null until the end. */
-            usage_duration: number | null;
-        };
-        /** @description The credit of a customer. Every customer has one. */
-        BillingAccount: {
-            /** @description Millionths of a US dollar, reservations included. */
-            balance: components["schemas"]["MicroUsd"];
-            /** @description Below it `billing_account.balance_low` is sent, once until the balance is above again. */
-            balance_low_threshold: components["schemas"]["MicroUsd"];
-            /** @description The part that running calls have reserved. */
-            balance_reserved: components["schemas"]["MicroUsd"];
-            /** @enum {string} */
-            currency: "USD";
-            /** Format: uuid */
-            customer_id: string;
-            detail: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /** @enum {string} */
-            payment_type: "prepaid";
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-        };
-        BillingAccountList: {
-            next_page_token: string;
-            result: components["schemas"]["BillingAccount"][];
-        };
-        BillingAccountUpdate: {
-            /** @description 0 to 1,000,000,000,000. */
-            balance_low_threshold?: number;
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description At most 255 characters. */
-            name?: string;
-        };
-        BillingList: {
-            next_page_token: string;
-            result: components["schemas"]["Billing"][];
-        };
-        /** @description A price. It belongs to the operator. */
-        BillingRate: {
-            cost_type: components["schemas"]["CostType"];
-            /**
-             * Format: uuid
-             * @description The customer of the operator.
-             */
-            customer_id: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /** @description Beginning of the numbers it is for; empty for all. */
-            prefix: string;
-            rate_per_unit: components["schemas"]["MicroUsd"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            /** @description Seconds of one unit, every started one counts; 0 for a price by piece. */
-            unit_duration: number;
-        };
-        BillingRateCreate: {
-            cost_type: components["schemas"]["CostType"];
-            /**
-             * @description At most 255 characters.
-             * @default
-             */
-            name?: string;
-            /**
-             * @description At most 16 characters.
-             * @default
-             */
-            prefix?: string;
-            /** @description 0 to 1,000,000,000. */
-            rate_per_unit: number;
-            /**
-             * @description 0 to 3,600.
-             * @default 60
-             */
-            unit_duration?: number;
-        };
-        BillingRateList: {
-            next_page_token: string;
-            result: components["schemas"]["BillingRate"][];
-        };
-        BillingRateUpdate: {
-            /** @description At most 255 characters. */
-            name?: string;
-            /** @description 0 to 1,000,000,000. */
-            rate_per_unit?: number;
-            /** @description 0 to 3,600. */
-            unit_duration?: number;
-        };
-        /** @enum {string} */
-        BillingReferenceType: "call" | "number" | "number_renew" | "credit_adjustment";
-        /** @enum {string} */
-        BillingStatus: "reserved" | "finished" | "released";
-        /** @enum {string} */
-        BillingTransactionType: "usage" | "top_up" | "adjustment" | "refund";
-        /** @description One SIP leg. Two people who talk through the platform are two calls in one bridge. */
-        Call: {
-            /** Format: uuid */
-            activeflow_id: string | null;
-            /** @description Legs that were dialled for this call. */
-            chained_call_ids: string[];
-            /** Format: uuid */
-            customer_id: string;
-            destination: components["schemas"]["Address"];
-            /** @description Seconds. */
-            dial_timeout: number;
-            direction: components["schemas"]["CallDirection"];
-            /** @description Seconds from answer to end, rounded up; 0 when nobody answered; null before the end. */
-            duration: number | null;
-            /** Format: uuid */
-            flow_id: string | null;
-            /**
-             * Format: uuid
-             * @description The group call this leg belongs to.
-             */
-            groupcall_id: string | null;
-            hangup_by: components["schemas"]["HangupBy"] | null;
-            hangup_cause: components["schemas"]["HangupCause"] | null;
-            /** @description Final SIP status of the leg, for example 486; null when there was none. */
-            hangup_sip_code: number | null;
-            hold: boolean;
-            /** Format: uuid */
-            id: string;
-            /**
-             * Format: uuid
-             * @description The call this leg was dialled for; it is hung up with it.
-             */
-            master_call_id: string | null;
-            /** @description Seconds from the answer. */
-            max_duration: number;
-            /** @description Null when nothing is muted. */
-            mute_direction: components["schemas"]["MuteDirection"] | null;
-            /**
-             * Format: uuid
-             * @description Id of the customer or the agent, as `owner_type` says.
-             */
-            owner_id: string;
-            owner_type: components["schemas"]["OwnerType"];
-            /**
-             * Format: uuid
-             * @description The recording that runs now.
-             */
-            recording_id: string | null;
-            /** @description All recordings, oldest first. */
-            recording_ids: string[];
-            source: components["schemas"]["Address"];
-            status: components["schemas"]["CallStatus"];
-            tm_answer: components["schemas"]["TimestampOrNull"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_hangup: components["schemas"]["TimestampOrNull"];
-            tm_ringing: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            type: components["schemas"]["CallType"];
-        };
-        CallCreate: {
-            /** @description At most 200 items. */
-            actions?: components["schemas"]["Action"][];
-            /** @description 1 to 50 items. */
-            destinations: components["schemas"]["AddressInput"][];
-            /**
-             * @description Seconds the destination may ring. 5 to 300.
-             * @default 60
-             */
-            dial_timeout?: number;
-            /** Format: uuid */
-            flow_id?: string;
-            /**
-             * @description Seconds from the answer after which the call is hung up. 1 to 86,400.
-             * @default 14400
-             */
-            max_duration?: number;
-            /** @description Who the destination sees. Towards a phone number it must be a number the customer owns. */
-            source: components["schemas"]["AddressInput"];
-            /**
-             * @description Variables of the run.
-             * @default {}
-             */
-            variables?: components["schemas"]["VariableMap"];
-            /** @default POST */
-            webhook_method?: components["schemas"]["WebhookMethod"];
-            /** @description Gets the events of these calls and their runs as well. */
-            webhook_uri?: components["schemas"]["HttpUrl"];
-        };
-        CallCreated: components["schemas"]["Call"] & {
-            /** @description All calls, in the order of the destinations. */
-            calls: components["schemas"]["Call"][];
-            groupcalls: components["schemas"]["Groupcall"][];
-        };
-        /**
-         * @description As the platform sees it.
-         * @enum {string}
-         */
-        CallDirection: "incoming" | "outgoing";
-        CallDtmf: {
-            /** @description 1 to 64 characters. */
-            digits: string;
-            /**
-             * @description Milliseconds a digit lasts. 100 to 1,000.
-             * @default 100
-             */
-            duration?: number;
-            /**
-             * @description Milliseconds between digits, 40 at least. 0 to 2,000.
-             * @default 100
-             */
-            interval?: number;
-        };
-        CallHangup: {
-            /**
-             * @description What the far end of a call not yet answered is told.
-             * @default normal_clearing
-             */
-            reason?: components["schemas"]["HangupCause"];
-        };
-        CallList: {
-            next_page_token: string;
-            result: components["schemas"]["Call"][];
-        };
-        CallMute: {
-            /** @default both */
-            direction?: components["schemas"]["MuteDirection"];
-        };
-        CallPlay: {
-            /** @description WAV or MP3, one after another. 1 to 20 items. */
-            stream_urls: components["schemas"]["HttpUrl"][];
-        };
-        CallRecordingStart: {
-            /** @default false */
-            beep_start?: boolean;
-            /**
-             * @description Seconds after which it ends; 0 for no limit. 0 to 86,400.
-             * @default 0
-             */
-            duration?: number;
-            /** @default none */
-            end_of_key?: components["schemas"]["RecordingEndKey"];
-            /**
-             * @description Seconds of silence that end it; 0 for never. 0 to 3,600.
-             * @default 0
-             */
-            end_of_silence?: number;
-            /** @default wav */
-            format?: components["schemas"]["RecordingFormat"];
-        };
-        /**
-         * @description Only forward: `initiating`, `ringing`, `active`, `completed`. On the way out `canceling` before the answer and `terminating` after it.
-         * @enum {string}
-         */
-        CallStatus: "initiating" | "ringing" | "active" | "canceling" | "terminating" | "completed";
-        CallTalk: {
-            /** @default en-US */
-            language?: components["schemas"]["Language"];
-            /** @description 1 to 5,000 characters. */
-            text: string;
-            voice?: components["schemas"]["Voice"];
-        };
-        /**
-         * @description `connect`: a leg that an action `connect` dialled for another call.
-         * @enum {string}
-         */
-        CallType: "flow" | "connect";
-        /** @enum {string} */
-        CostType: "call_pstn_outgoing" | "call_pstn_incoming" | "call_vn" | "call_extension" | "number" | "number_renew";
-        /** @description A tenant of the platform. Everything else belongs to exactly one customer. */
-        Customer: {
-            /** @description Postal address. */
-            address: string;
-            /**
-             * Format: uuid
-             * @description Equal to `id`.
-             */
-            customer_id: string;
-            detail: string;
-            /** Format: email */
-            email: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /** @description Contact number, free form; not a number that can be called through the platform. */
-            phone_number: string;
-            rate_limits: components["schemas"]["RateLimits"];
-            status: components["schemas"]["CustomerStatus"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            webhook_method: components["schemas"]["WebhookMethod"];
-            /** @description Where every public event of this customer is sent; null switches it off. */
-            webhook_uri: string | null;
-        };
-        CustomerCreate: {
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            address?: string;
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /**
-             * Format: email
-             * @description Unique among live customers. At most 255 characters.
-             */
-            email: string;
-            /** @description 1 to 255 characters. */
-            name: string;
-            /**
-             * @description At most 32 characters.
-             * @default
-             */
-            phone_number?: string;
-            /**
-             * @default {
-             *       "api": 1000,
-             *       "call_create": 100,
-             *       "message_create": 100,
-             *       "login": 10
-             *     }
-             */
-            rate_limits?: components["schemas"]["RateLimits"];
-            /** @default POST */
-            webhook_method?: components["schemas"]["WebhookMethod"];
-            webhook_uri?: components["schemas"]["HttpUrl"] | null;
-        };
-        CustomerList: {
-            next_page_token: string;
-            result: components["schemas"]["Customer"][];
-        };
-        CustomerOwnUpdate: {
-            /** @description At most 1,000 characters. */
-            address?: string;
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /**
-             * Format: email
-             * @description At most 255 characters.
-             */
-            email?: string;
-            /** @description 1 to 255 characters. */
-            name?: string;
-            /** @description At most 32 characters. */
-            phone_number?: string;
-            webhook_method?: components["schemas"]["WebhookMethod"];
-            webhook_uri?: components["schemas"]["HttpUrl"] | null;
-        };
-        /** @enum {string} */
-        CustomerStatus: "active" | "frozen" | "deleted";
-        CustomerUpdate: {
-            /** @description At most 1,000 characters. */
-            address?: string;
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /**
-             * Format: email
-             * @description At most 255 characters.
-             */
-            email?: string;
-            /** @description 1 to 255 characters. */
-            name?: string;
-            /** @description At most 32 characters. */
-            phone_number?: string;
-            rate_limits?: components["schemas"]["RateLimits"];
-            /** @enum {string} */
-            status?: "active" | "frozen";
-            webhook_method?: components["schemas"]["WebhookMethod"];
-            webhook_uri?: components["schemas"]["HttpUrl"] | null;
-        };
-        CustomerWithSecret: components["schemas"]["Customer"] & {
-            /** @description Signs the customer-level webhook and per-activeflow webhooks. `whsec_` and base64; shown once. */
-            webhook_secret: string;
-        };
-        /** @description One attempt at a call, with everything its INVITE needs. */
-        DialRoute: {
-            codecs: components["schemas"]["AudioCodec"][];
-            headers: components["schemas"]["SipHeaders"];
-            hostname: string;
-            port: number;
-            priority: number;
-            /** Format: uuid */
-            provider_id: string;
-            provider_name: string;
-            /** Format: uuid */
-            route_id: string;
-            /** @description Of the route that fits. */
-            target: components["schemas"]["RouteTarget"];
-            transport: components["schemas"]["SipTransport"];
-            /** @description User part of the request URI: prefix, number as the carrier wants it, postfix. */
-            user: string;
-        };
-        DialRouteList: {
-            next_page_token: string;
-            result: components["schemas"]["DialRoute"][];
-        };
-        DownloadUrl: {
-            content_type: string;
-            filename: string;
-            /** @description Bytes. */
-            filesize: number;
-            tm_expire: components["schemas"]["Timestamp"];
-            /** @description Whoever has it can read the file. */
-            uri: string;
-        };
-        DownloadUrlCreate: {
-            /**
-             * @description Seconds until the URL stops working. 10 to 86,400.
-             * @default 3600
-             */
-            expire?: number;
-        };
-        ErrorBody: {
-            details: components["schemas"]["ErrorDetail"][];
-            message: string;
-            /** @description A stable name from the catalogue of reasons. Branch on this, never on the message. */
-            reason: string;
-            request_id: string;
-            status: components["schemas"]["ErrorStatus"];
-        };
-        /** @description One bad field of a request. */
-        ErrorDetail: {
-            /** @description What would have been right. */
-            expected?: string;
-            /** @description JSON pointer into the body, or `/name` of a path or query parameter. */
-            field: string;
-            /** @description The rule it broke, named as in JSON Schema: required, type, enum, maxLength, … */
-            rule: string;
-        };
-        /** @description The body of every answer that is not a success. */
-        ErrorResponse: {
-            error: components["schemas"]["ErrorBody"];
-        };
-        /** @enum {string} */
-        ErrorStatus: "INVALID_ARGUMENT" | "UNAUTHENTICATED" | "PAYMENT_REQUIRED" | "PERMISSION_DENIED" | "NOT_FOUND" | "REQUEST_TIMEOUT" | "ALREADY_EXISTS" | "FAILED_PRECONDITION" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "RESOURCE_EXHAUSTED" | "INTERNAL" | "UNAVAILABLE" | "DEADLINE_EXCEEDED";
-        /** @description An event type (`call.hungup`), all of a resource (`call.*`), or `*`. At most 128 characters. */
-        EventFilter: string;
-        ExecutedAction: {
-            /** Format: uuid */
-            id: string;
-            /** @description Null while it runs. */
-            result: components["schemas"]["ActionResult"] | null;
-            tm_execute: components["schemas"]["Timestamp"];
-            tm_finish: components["schemas"]["TimestampOrNull"];
-            type: components["schemas"]["ActionType"];
-        };
-        /** @description An account that SIP phones and browsers register with, and that can be called. */
-        Extension: {
-            contacts: components["schemas"]["ExtensionContact"][];
-            /** Format: uuid */
-            customer_id: string;
-            detail: string;
-            /** @description SIP domain of the customer; also the digest realm. */
-            domain: string;
-            extension: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /** @description True while at least one contact is live. */
-            registered: boolean;
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            /** @description What a phone authenticates as. Equal to `extension`. */
-            username: string;
-        };
-        /** @description One phone that is registered. */
-        ExtensionContact: {
-            /** @description Address and port the registration came from. */
-            source: string;
-            tm_expire: components["schemas"]["Timestamp"];
-            /** @enum {string} */
-            transport: "udp" | "tcp" | "tls" | "ws" | "wss";
-            uri: string;
-            user_agent: string;
-        };
-        ExtensionCreate: {
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /** @description Unique within the customer. Case matters. 1 to 64 characters. */
-            extension: string;
-            /**
-             * @description At most 255 characters.
-             * @default
-             */
-            name?: string;
-            /** @description 8 to 128 characters. */
-            password: string;
-        };
-        ExtensionList: {
-            next_page_token: string;
-            result: components["schemas"]["Extension"][];
-        };
-        ExtensionUpdate: {
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description At most 255 characters. */
-            name?: string;
-            /** @description 8 to 128 characters. */
-            password?: string;
-        };
-        /** @description What happens on a call, as a list of actions. */
-        Flow: {
-            actions: components["schemas"]["Action"][];
-            /** Format: uuid */
-            customer_id: string;
-            detail: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-        };
-        FlowCreate: {
-            /** @description At most 200 items. */
-            actions: components["schemas"]["Action"][];
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /** @description 1 to 255 characters. */
-            name: string;
-        };
-        FlowList: {
-            next_page_token: string;
-            result: components["schemas"]["Flow"][];
-        };
-        FlowUpdate: {
-            /** @description At most 200 items. */
-            actions?: components["schemas"]["Action"][];
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description 1 to 255 characters. */
-            name?: string;
-        };
-        /** @description Several calls of which the first that is answered stays; the others are canceled. */
-        Groupcall: {
-            /** Format: uuid */
-            answer_call_id: string | null;
-            /** @description Grows while `linear` goes on. */
-            call_ids: string[];
-            /** Format: uuid */
-            customer_id: string;
-            /** @description The one destination behind all calls; null when `connect` named several. */
-            destination: components["schemas"]["Address"] | null;
-            /** Format: uuid */
-            id: string;
-            /**
-             * Format: uuid
-             * @description The call these were dialled for.
-             */
-            master_call_id: string | null;
-            /**
-             * Format: uuid
-             * @description Id of the customer or the agent, as `owner_type` says.
-             */
-            owner_id: string;
-            owner_type: components["schemas"]["OwnerType"];
-            ring_method: components["schemas"]["RingMethod"];
-            source: components["schemas"]["Address"];
-            status: components["schemas"]["GroupcallStatus"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-        };
-        GroupcallList: {
-            next_page_token: string;
-            result: components["schemas"]["Groupcall"][];
-        };
-        /** @enum {string} */
-        GroupcallStatus: "dialing" | "answered" | "completed";
-        /**
-         * @description `local`: by the platform or a request to it. `remote`: by the far end.
-         * @enum {string}
-         */
-        HangupBy: "local" | "remote";
-        /** @enum {string} */
-        HangupCause: "normal_clearing" | "user_busy" | "no_answer" | "call_rejected" | "unallocated_number" | "network_failure" | "timeout" | "amd" | "originator_cancel" | "failed";
-        /** @enum {string} */
-        HttpMethod: "POST" | "GET" | "PUT" | "DELETE";
-        /**
-         * Format: uri
-         * @description At most 2,048 characters.
-         */
-        HttpUrl: string;
-        /** @description BCP 47, for example `en-US`. At most 35 characters. */
-        Language: string;
-        Login: {
-            /** @description 1 to 128 characters. */
-            password: string;
-            /** @description 1 to 255 characters. */
-            username: string;
-        };
-        Logout: {
-            /** Format: uuid */
-            agent_id: string;
-            tm_logout: components["schemas"]["Timestamp"];
-        };
-        /** @description Millionths of a US dollar. -9,007,199,254,740,991 to 9,007,199,254,740,991. */
-        MicroUsd: number;
-        /** @enum {string} */
-        MuteDirection: "in" | "out" | "both";
-        MyPasswordUpdate: {
-            /** @description 1 to 128 characters. */
-            current_password: string;
-            /** @description 8 to 128 characters. */
-            password: string;
-        };
-        /** @description A phone number of a customer and what happens when it is called. */
-        Number: {
-            /**
-             * Format: uuid
-             * @description Runs on every call to the number; without one calls are refused.
-             */
-            call_flow_id: string | null;
-            /** Format: uuid */
-            customer_id: string;
-            detail: string;
-            /** Format: uuid */
-            id: string;
-            /**
-             * Format: uuid
-             * @description Runs on every message to the number.
-             */
-            message_flow_id: string | null;
-            name: string;
-            /** @description E.164 with the leading plus. */
-            number: string;
-            status: components["schemas"]["NumberStatus"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_purchase: components["schemas"]["Timestamp"];
-            tm_update: components["schemas"]["Timestamp"];
-            type: components["schemas"]["NumberType"];
-        };
-        NumberCreate: {
-            /**
-             * Format: uuid
-             * @default null
-             */
-            call_flow_id?: string | null;
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /**
-             * Format: uuid
-             * @default null
-             */
-            message_flow_id?: string | null;
-            /**
-             * @description At most 255 characters.
-             * @default
-             */
-            name?: string;
-            number: components["schemas"]["PhoneNumber"];
-        };
-        /** @enum {string} */
-        NumberFeature: "voice" | "sms" | "mms" | "fax" | "emergency";
-        NumberList: {
-            next_page_token: string;
-            result: components["schemas"]["Number"][];
-        };
-        /** @enum {string} */
-        NumberStatus: "active" | "deleted";
-        /** @enum {string} */
-        NumberType: "normal" | "virtual";
-        NumberUpdate: {
-            /** Format: uuid */
-            call_flow_id?: string | null;
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** Format: uuid */
-            message_flow_id?: string | null;
-            /** @description At most 255 characters. */
-            name?: string;
-        };
-        /** @enum {string} */
-        OwnerType: "customer" | "agent";
-        /** @description A role (`customer_admin`, `customer_manager`, `customer_agent`, `project_super_admin`) or one permission of an operation, for example `call_create`. A role stands for the permissions it expands to. At most 64 characters. */
-        Permission: string;
-        /** @description E.164 with the leading plus. At most 16 characters. */
-        PhoneNumber: string;
-        /** @description A carrier. It belongs to the operator. */
-        Provider: {
-            allowed_ips: string[];
-            codecs: components["schemas"]["AudioCodec"][];
-            /**
-             * Format: uuid
-             * @description The customer of the operator.
-             */
-            customer_id: string;
-            detail: string;
-            hostname: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            port: number;
-            status: components["schemas"]["ProviderStatus"];
-            tech_headers: components["schemas"]["SipHeaders"];
-            tech_postfix: string;
-            tech_prefix: string;
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            transport: components["schemas"]["SipTransport"];
-            /** @enum {string} */
-            type: "sip";
-        };
-        ProviderCreate: {
-            /**
-             * @description IPv4 addresses or networks that may call in. At most 100 items.
-             * @default []
-             */
-            allowed_ips?: string[];
-            /**
-             * @description 1 to 4 items.
-             * @default [
-             *       "PCMU",
-             *       "PCMA"
-             *     ]
-             */
-            codecs?: components["schemas"]["AudioCodec"][];
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /** @description Host name or IPv4 address. 1 to 255 characters. */
-            hostname: string;
-            /** @description 1 to 255 characters. */
-            name: string;
-            /**
-             * @description 1 to 65,535.
-             * @default 5060
-             */
-            port?: number;
-            /** @default enabled */
-            status?: components["schemas"]["ProviderStatus"];
-            /** @default {} */
-            tech_headers?: components["schemas"]["SipHeaders"];
-            /**
-             * @description Put behind the number. At most 32 characters.
-             * @default
-             */
-            tech_postfix?: string;
-            /**
-             * @description Put before the number. At most 32 characters.
-             * @default
-             */
-            tech_prefix?: string;
-            /** @default udp */
-            transport?: components["schemas"]["SipTransport"];
-        };
-        ProviderList: {
-            next_page_token: string;
-            result: components["schemas"]["Provider"][];
-        };
-        /**
-         * @description A disabled carrier is neither called nor may it call in.
-         * @enum {string}
-         */
-        ProviderStatus: "enabled" | "disabled";
-        ProviderUpdate: {
-            /** @description IPv4 addresses or networks that may call in. At most 100 items. */
-            allowed_ips?: string[];
-            /** @description 1 to 4 items. */
-            codecs?: components["schemas"]["AudioCodec"][];
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description Host name or IPv4 address. 1 to 255 characters. */
-            hostname?: string;
-            /** @description 1 to 255 characters. */
-            name?: string;
-            /** @description 1 to 65,535. */
-            port?: number;
-            status?: components["schemas"]["ProviderStatus"];
-            tech_headers?: components["schemas"]["SipHeaders"];
-            /** @description Put behind the number. At most 32 characters. */
-            tech_postfix?: string;
-            /** @description Put before the number. At most 32 characters. */
-            tech_prefix?: string;
-            transport?: components["schemas"]["SipTransport"];
-        };
-        /** @description Requests per minute. A burst may be twice as large; it refills at a sixtieth of the limit a second. */
-        RateLimits: {
-            /** @description 1 to 1,000,000. */
-            api: number;
-            /** @description 1 to 1,000,000. */
-            call_create: number;
-            /** @description Per address and user name. 1 to 1,000,000. */
-            login: number;
-            /** @description 1 to 1,000,000. */
-            message_create: number;
-        };
-        /** @description The audio of a call, both directions in one file. */
-        Recording: {
-            /** Format: uuid */
-            activeflow_id: string | null;
-            /**
-             * Format: uuid
-             * @description Equal to `reference_id` when that is a call.
-             */
-            call_id: string | null;
-            /** Format: uuid */
-            customer_id: string;
-            /** @description Seconds, rounded up; null before the end. */
-            duration: number | null;
-            /**
-             * Format: uuid
-             * @description Null until the file is stored and after it was deleted.
-             */
-            file_id: string | null;
-            /** @description Bytes. */
-            filesize: number | null;
-            format: components["schemas"]["RecordingFormat"];
-            /** Format: uuid */
-            id: string;
-            /**
-             * Format: uuid
-             * @description Id of the customer or the agent, as `owner_type` says.
-             */
-            owner_id: string;
-            owner_type: components["schemas"]["OwnerType"];
-            /** Format: uuid */
-            reference_id: string;
-            /** @enum {string} */
-            reference_type: "call";
-            status: components["schemas"]["RecordingStatus"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_end: components["schemas"]["TimestampOrNull"];
-            tm_start: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-        };
-        /**
-         * @description Which digit ends the recording.
-         * @enum {string}
-         */
-        RecordingEndKey: "none" | "any" | "*" | "#";
-        /** @enum {string} */
-        RecordingFormat: "wav";
-        RecordingList: {
-            next_page_token: string;
-            result: components["schemas"]["Recording"][];
-        };
-        /**
-         * @description `ended`: the file is stored.
-         * @enum {string}
-         */
-        RecordingStatus: "initiating" | "recording" | "stopping" | "ended" | "failed";
-        /** @description Seconds to wait before each attempt; as many attempts as there are numbers. A little is added at random. 1 to 10 items. */
-        RetrySchedule: number[];
-        /**
-         * @description `ring_all` dials every address at once, `linear` one after another in their order.
-         * @enum {string}
-         */
-        RingMethod: "ring_all" | "linear";
-        /** @description Which carrier takes calls to which numbers. */
-        Route: {
-            /**
-             * Format: uuid
-             * @description Whose calls it is for; the customer of the operator for a default route.
-             */
-            customer_id: string;
-            detail: string;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /** @description Lower is tried first. */
-            priority: number;
-            /** Format: uuid */
-            provider_id: string;
-            scope: components["schemas"]["RouteScope"];
-            target: components["schemas"]["RouteTarget"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-        };
-        RouteCreate: {
-            /** Format: uuid */
-            customer_id?: string;
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /**
-             * @description At most 255 characters.
-             * @default
-             */
-            name?: string;
-            /**
-             * @description 0 to 1,000.
-             * @default 1
-             */
-            priority?: number;
-            /** Format: uuid */
-            provider_id: string;
-            target: components["schemas"]["RouteTarget"];
-        };
-        RouteList: {
-            next_page_token: string;
-            result: components["schemas"]["Route"][];
-        };
-        /**
-         * @description `default`: for every customer.
-         * @enum {string}
-         */
-        RouteScope: "customer" | "default";
-        /** @description Beginning of the numbers it is for, or `all`. At most 16 characters. */
-        RouteTarget: string;
-        RouteUpdate: {
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description At most 255 characters. */
-            name?: string;
-            /** @description 0 to 1,000. */
-            priority?: number;
-            /** Format: uuid */
-            provider_id?: string;
-            target?: components["schemas"]["RouteTarget"];
-        };
-        SecretRotate: {
-            /**
-             * @description Seconds for which the old secret stays valid beside the new one. 0 to 604,800.
-             * @default 86400
-             */
-            overlap?: number;
-        };
-        /** @description Header -> value, added to every INVITE. Headers that SIP itself needs are refused. At most 20 entries. */
-        SipHeaders: {
-            [key: string]: string;
-        };
-        /** @enum {string} */
-        SipTransport: "udp" | "tcp" | "tls";
-        /** @description A stored object. The content is encrypted with a key of its own from the first byte on. */
-        StorageFile: {
-            content_type: string;
-            /** Format: uuid */
-            customer_id: string;
-            /** @description What a download is called. */
-            filename: string;
-            /** @description Bytes so far. */
-            filesize: number;
-            /** Format: uuid */
-            id: string;
-            name: string;
-            /**
-             * Format: uuid
-             * @description Id of the customer or the agent, as `owner_type` says.
-             */
-            owner_id: string;
-            owner_type: components["schemas"]["OwnerType"];
-            /**
-             * Format: uuid
-             * @description Id of what the file belongs to.
-             */
-            reference_id: string | null;
-            reference_type: components["schemas"]["StorageFileReferenceType"];
-            /** @description Of the plain content; null until it is complete. */
-            sha256: string | null;
-            status: components["schemas"]["StorageFileStatus"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-        };
-        StorageFileList: {
-            next_page_token: string;
-            result: components["schemas"]["StorageFile"][];
-        };
-        /** @enum {string} */
-        StorageFileReferenceType: "recording" | "speech" | "normal";
-        /**
-         * @description `pending`: the content is still coming in.
-         * @enum {string}
-         */
-        StorageFileStatus: "pending" | "available" | "failed" | "deleted";
-        /**
-         * Format: date-time
-         * @description RFC 3339 in UTC, with microseconds.
-         */
-        Timestamp: string;
-        /**
-         * Format: date-time
-         * @description RFC 3339 in UTC, with microseconds; null while it has not happened.
-         */
-        TimestampOrNull: string | null;
-        /** @description Name -> text. 64 KiB in all. At most 100 entries. */
-        VariableMap: {
-            [key: string]: string;
-        };
-        /** @description 1 to 255 characters. */
-        VariableName: string;
-        /** @description `female`, `male`, or a voice of the speech engine by name. The default voice of the language when left out or unknown. At most 64 characters. */
-        Voice: string;
-        /** @description An HTTP endpoint of the customer that events are sent to. */
-        Webhook: {
-            /** Format: uuid */
-            customer_id: string;
-            detail: string;
-            /** @description What the platform saw when it disabled the endpoint, for people. Null when somebody did. */
-            disabled_detail: string | null;
-            /** @description Null while enabled. */
-            disabled_reason: components["schemas"]["WebhookDisabledReason"] | null;
-            event_types: components["schemas"]["EventFilter"][];
-            /** @description Failed attempts since the last success. */
-            failure_count: number;
-            /** Format: uuid */
-            id: string;
-            method: components["schemas"]["WebhookMethod"];
-            name: string;
-            /** @description Whether events of one resource wait for each other. */
-            ordered: boolean;
-            retry_schedule: components["schemas"]["RetrySchedule"];
-            status: components["schemas"]["WebhookStatus"];
-            /** @description Seconds an attempt may take. */
-            timeout: number;
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            /** @description Since when no attempt has succeeded. Null after a success. */
-            tm_failing: components["schemas"]["TimestampOrNull"];
-            tm_last_failure: components["schemas"]["TimestampOrNull"];
-            tm_last_success: components["schemas"]["TimestampOrNull"];
-            /** @description Until when payloads are signed with an older secret, too. */
-            tm_secret_overlap_end: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            uri: string;
-        };
-        /** @description One request of a delivery and its answer. */
-        WebhookAttempt: {
-            /** @description Counts from 1. */
-            attempt: number;
-            /** Format: uuid */
-            customer_id: string;
-            /** @description Until the answer was read or given up. */
-            duration_ms: number;
-            /** @description Why no answer came: timeout, connection refused, certificate, address not public, … */
-            error: string | null;
-            event_type: string;
-            /** Format: uuid */
-            id: string;
-            method: components["schemas"]["HttpMethod"];
-            outcome: components["schemas"]["WebhookAttemptOutcome"];
-            /** @description The address the connection went to. Null when there was none, such as for an unknown name. */
-            remote_ip: string | null;
-            /** @description Signatures are shortened. */
-            request_headers: {
-                [key: string]: string;
-            };
-            /** @description The first 4 KiB. */
-            response_body: string;
-            /** @description The first 4 KiB. */
-            response_headers: {
-                [key: string]: string;
-            };
-            /** @description Null when no answer came. Only 2xx is success; redirects are not followed. */
-            status_code: number | null;
-            tm_create: components["schemas"]["Timestamp"];
-            tm_start: components["schemas"]["Timestamp"];
-            /** @description Where it went; an endpoint may have moved between attempts. */
-            uri: string;
-            /** Format: uuid */
-            webhook_delivery_id: string;
-            /** Format: uuid */
-            webhook_id: string | null;
-        };
-        WebhookAttemptList: {
-            next_page_token: string;
-            result: components["schemas"]["WebhookAttempt"][];
-        };
-        /** @enum {string} */
-        WebhookAttemptOutcome: "succeeded" | "failed";
-        WebhookCreate: {
-            /**
-             * @description At most 1,000 characters.
-             * @default
-             */
-            detail?: string;
-            /**
-             * @description 1 to 100 items.
-             * @default [
-             *       "*"
-             *     ]
-             */
-            event_types?: components["schemas"]["EventFilter"][];
-            /** @default POST */
-            method?: components["schemas"]["WebhookMethod"];
-            /**
-             * @description At most 255 characters.
-             * @default
-             */
-            name?: string;
-            /**
-             * @description Whether an event waits until the earlier ones of the same resource are delivered or given up.
-             * @default true
-             */
-            ordered?: boolean;
-            /**
-             * @default [
-             *       0,
-             *       60,
-             *       300,
-             *       1800,
-             *       7200,
-             *       18000,
-             *       36000,
-             *       86400
-             *     ]
-             */
-            retry_schedule?: components["schemas"]["RetrySchedule"];
-            /** @default enabled */
-            status?: components["schemas"]["WebhookStatus"];
-            /**
-             * @description Seconds an attempt may take. 1 to 30.
-             * @default 10
-             */
-            timeout?: number;
-            uri: components["schemas"]["HttpUrl"];
-        };
-        /** @description One event on its way to one place. */
-        WebhookDelivery: {
-            /** Format: uuid */
-            activeflow_id: string | null;
-            attempt_count: number;
-            /** Format: uuid */
-            customer_id: string;
-            /**
-             * Format: uuid
-             * @description Also `id` of the payload and header `webhook-id`; the same for every attempt and replay.
-             */
-            event_id: string;
-            /** @description Dotted; the payload carries it with underscores. */
-            event_type: string;
-            /** Format: uuid */
-            id: string;
-            method: components["schemas"]["HttpMethod"];
-            /** Format: uuid */
-            replay_of_id: string | null;
-            resource_id: string;
-            resource_type: string;
-            status: components["schemas"]["WebhookDeliveryStatus"];
-            target_type: components["schemas"]["WebhookTargetType"];
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_finish: components["schemas"]["TimestampOrNull"];
-            tm_next_attempt: components["schemas"]["TimestampOrNull"];
-            tm_update: components["schemas"]["Timestamp"];
-            uri: string;
-            /** Format: uuid */
-            webhook_id: string | null;
-            /**
-             * Format: uuid
-             * @description The replay of a time range that made it.
-             */
-            webhook_replay_id: string | null;
-        };
-        WebhookDeliveryDetail: components["schemas"]["WebhookDelivery"] & {
-            /** @description Oldest first. */
-            attempts: components["schemas"]["WebhookAttempt"][];
-            /** @description Exactly what is sent and signed, without the signature. */
-            request_body: string;
-        };
-        WebhookDeliveryList: {
-            next_page_token: string;
-            result: components["schemas"]["WebhookDelivery"][];
-        };
-        /**
-         * @description `failed`: given up after the last attempt.
-         * @enum {string}
-         */
-        WebhookDeliveryStatus: "pending" | "succeeded" | "failed" | "canceled";
-        /**
-         * @description `gone`: it answered 410. `failing`: nothing has got through for days.
-         * @enum {string}
-         */
-        WebhookDisabledReason: "manual" | "gone" | "failing";
-        WebhookList: {
-            next_page_token: string;
-            result: components["schemas"]["Webhook"][];
-        };
-        /** @enum {string} */
-        WebhookMethod: "POST" | "PUT";
-        /** @description The events of a time range on their way to an endpoint again. */
-        WebhookReplay: {
-            canceled_count: number;
-            /** Format: uuid */
-            customer_id: string;
-            delivery_statuses: components["schemas"]["WebhookReplaySource"][];
-            event_types: components["schemas"]["EventFilter"][];
-            failed_count: number;
-            /** Format: uuid */
-            id: string;
-            /** @description Of them under way. */
-            pending_count: number;
-            /** @description Deliveries queued again so far. */
-            queued_count: number;
-            status: components["schemas"]["WebhookReplayStatus"];
-            succeeded_count: number;
-            tm_create: components["schemas"]["Timestamp"];
-            tm_delete: components["schemas"]["TimestampOrNull"];
-            tm_finish: components["schemas"]["TimestampOrNull"];
-            tm_from: components["schemas"]["Timestamp"];
-            /** @description How far the range has been read: when the last delivery that was queued again had been made. */
-            tm_position: components["schemas"]["TimestampOrNull"];
-            tm_to: components["schemas"]["Timestamp"];
-            tm_update: components["schemas"]["Timestamp"];
-            /**
-             * Format: uuid
-             * @description Null for the customer-level webhook.
-             */
-            webhook_id: string | null;
-        };
-        WebhookReplayCreate: {
-            /**
-             * @description 1 to 3 items.
-             * @default [
-             *       "failed"
-             *     ]
-             */
-            delivery_statuses?: components["schemas"]["WebhookReplaySource"][];
-            /**
-             * @description 1 to 100 items.
-             * @default [
-             *       "*"
-             *     ]
-             */
-            event_types?: components["schemas"]["EventFilter"][];
-            /**
-             * Format: date-time
-             * @description Deliveries made at this time or later.
-             */
-            tm_from: string;
-            /**
-             * Format: date-time
-             * @description Deliveries made before this time; now unless said.
-             */
-            tm_to?: string;
-            /**
-             * Format: uuid
-             * @description The endpoint. Left out: the customer-level webhook.
-             */
-            webhook_id?: string;
-        };
-        WebhookReplayList: {
-            next_page_token: string;
-            result: components["schemas"]["WebhookReplay"][];
-        };
-        /** @enum {string} */
-        WebhookReplaySource: "failed" | "canceled" | "succeeded";
-        /**
-         * @description `completed`: everything is sent again and over.
-         * @enum {string}
-         */
-        WebhookReplayStatus: "running" | "completed" | "canceled";
-        /** @enum {string} */
-        WebhookStatus: "enabled" | "disabled";
-        /**
-         * @description `customer`: the customer-level webhook. `activeflow`: that of a run. `action`: an action `webhook_send`.
-         * @enum {string}
-         */
-        WebhookTargetType: "webhook" | "customer" | "activeflow" | "action";
-        WebhookUpdate: {
-            /** @description At most 1,000 characters. */
-            detail?: string;
-            /** @description 1 to 100 items. */
-            event_types?: components["schemas"]["EventFilter"][];
-            method?: components["schemas"]["WebhookMethod"];
-            /** @description At most 255 characters. */
-            name?: string;
-            /** @description Whether an event waits until the earlier ones of the same resource are delivered or given up. */
-            ordered?: boolean;
-            retry_schedule?: components["schemas"]["RetrySchedule"];
-            status?: components["schemas"]["WebhookStatus"];
-            /** @description Seconds an attempt may take. 1 to 30. */
-            timeout?: number;
-            uri?: components["schemas"]["HttpUrl"];
-        };
-        WebhookWithSecret: components["schemas"]["Webhook"] & {
-            /** @description `whsec_` and base64; shown once. */
-            secret: string;
-        };
+        Accesskey: Accesskey;
+        AccesskeyCreate: AccesskeyCreate;
+        AccesskeyList: AccesskeyList;
+        AccesskeyUpdate: AccesskeyUpdate;
+        AccesskeyWithToken: AccesskeyWithToken;
+        Action: Action;
+        ActionAnswer: ActionAnswer;
+        ActionAnswerOption: ActionAnswerOption;
+        ActionBranch: ActionBranch;
+        ActionBranchOption: ActionBranchOption;
+        ActionConnect: ActionConnect;
+        ActionConnectOption: ActionConnectOption;
+        ActionDigitsReceive: ActionDigitsReceive;
+        ActionDigitsReceiveOption: ActionDigitsReceiveOption;
+        ActionGoto: ActionGoto;
+        ActionGotoOption: ActionGotoOption;
+        ActionHangup: ActionHangup;
+        ActionHangupOption: ActionHangupOption;
+        ActionId: ActionId;
+        ActionNextId: ActionNextId;
+        ActionPlay: ActionPlay;
+        ActionPlayOption: ActionPlayOption;
+        ActionRecordingStart: ActionRecordingStart;
+        ActionRecordingStartOption: ActionRecordingStartOption;
+        ActionRecordingStop: ActionRecordingStop;
+        ActionRecordingStopOption: ActionRecordingStopOption;
+        ActionResult: ActionResult;
+        ActionSleep: ActionSleep;
+        ActionSleepOption: ActionSleepOption;
+        ActionTalk: ActionTalk;
+        ActionTalkOption: ActionTalkOption;
+        ActionType: ActionType;
+        ActionWebhookSend: ActionWebhookSend;
+        ActionWebhookSendOption: ActionWebhookSendOption;
+        Activeflow: Activeflow;
+        ActiveflowCreate: ActiveflowCreate;
+        ActiveflowEndReason: ActiveflowEndReason;
+        ActiveflowList: ActiveflowList;
+        ActiveflowReferenceType: ActiveflowReferenceType;
+        ActiveflowStatus: ActiveflowStatus;
+        ActiveflowVariables: ActiveflowVariables;
+        ActiveflowVariablesUpdate: ActiveflowVariablesUpdate;
+        Address: Address;
+        AddressInput: AddressInput;
+        AddressType: AddressType;
+        Agent: Agent;
+        AgentAddressesUpdate: AgentAddressesUpdate;
+        AgentCreate: AgentCreate;
+        AgentList: AgentList;
+        AgentPasswordUpdate: AgentPasswordUpdate;
+        AgentPermissionsUpdate: AgentPermissionsUpdate;
+        AgentStatus: AgentStatus;
+        AgentStatusUpdate: AgentStatusUpdate;
+        AgentUpdate: AgentUpdate;
+        AudioCodec: AudioCodec;
+        Audit: Audit;
+        AuditAction: AuditAction;
+        AuditList: AuditList;
+        AuthToken: AuthToken;
+        AvailableNumber: AvailableNumber;
+        AvailableNumberList: AvailableNumberList;
+        AvailableNumbersAdd: AvailableNumbersAdd;
+        BalanceAdjustment: BalanceAdjustment;
+        Billing: Billing;
+        BillingAccount: BillingAccount;
+        BillingAccountList: BillingAccountList;
+        BillingAccountUpdate: BillingAccountUpdate;
+        BillingList: BillingList;
+        BillingRate: BillingRate;
+        BillingRateCreate: BillingRateCreate;
+        BillingRateList: BillingRateList;
+        BillingRateUpdate: BillingRateUpdate;
+        BillingReferenceType: BillingReferenceType;
+        BillingStatus: BillingStatus;
+        BillingTransactionType: BillingTransactionType;
+        Call: Call;
+        CallCreate: CallCreate;
+        CallCreated: CallCreated;
+        CallDirection: CallDirection;
+        CallDtmf: CallDtmf;
+        CallHangup: CallHangup;
+        CallList: CallList;
+        CallMute: CallMute;
+        CallPlay: CallPlay;
+        CallRecordingStart: CallRecordingStart;
+        CallStatus: CallStatus;
+        CallTalk: CallTalk;
+        CallType: CallType;
+        CostType: CostType;
+        Customer: Customer;
+        CustomerCreate: CustomerCreate;
+        CustomerList: CustomerList;
+        CustomerOwnUpdate: CustomerOwnUpdate;
+        CustomerStatus: CustomerStatus;
+        CustomerUpdate: CustomerUpdate;
+        CustomerWithSecret: CustomerWithSecret;
+        DialRoute: DialRoute;
+        DialRouteList: DialRouteList;
+        DownloadUrl: DownloadUrl;
+        DownloadUrlCreate: DownloadUrlCreate;
+        ErrorBody: ErrorBody;
+        ErrorDetail: ErrorDetail;
+        ErrorResponse: ErrorResponse;
+        ErrorStatus: ErrorStatus;
+        EventFilter: EventFilter;
+        ExecutedAction: ExecutedAction;
+        Extension: Extension;
+        ExtensionContact: ExtensionContact;
+        ExtensionCreate: ExtensionCreate;
+        ExtensionList: ExtensionList;
+        ExtensionUpdate: ExtensionUpdate;
+        Flow: Flow;
+        FlowCreate: FlowCreate;
+        FlowList: FlowList;
+        FlowUpdate: FlowUpdate;
+        Groupcall: Groupcall;
+        GroupcallList: GroupcallList;
+        GroupcallStatus: GroupcallStatus;
+        HangupBy: HangupBy;
+        HangupCause: HangupCause;
+        HttpMethod: HttpMethod;
+        HttpUrl: HttpUrl;
+        Language: Language;
+        Login: Login;
+        Logout: Logout;
+        MicroUsd: MicroUsd;
+        MuteDirection: MuteDirection;
+        MyPasswordUpdate: MyPasswordUpdate;
+        Number: Number;
+        NumberCreate: NumberCreate;
+        NumberFeature: NumberFeature;
+        NumberList: NumberList;
+        NumberStatus: NumberStatus;
+        NumberType: NumberType;
+        NumberUpdate: NumberUpdate;
+        OwnerType: OwnerType;
+        Permission: Permission;
+        PhoneNumber: PhoneNumber;
+        Provider: Provider;
+        ProviderCreate: ProviderCreate;
+        ProviderList: ProviderList;
+        ProviderStatus: ProviderStatus;
+        ProviderUpdate: ProviderUpdate;
+        RateLimits: RateLimits;
+        Recording: Recording;
+        RecordingEndKey: RecordingEndKey;
+        RecordingFormat: RecordingFormat;
+        RecordingList: RecordingList;
+        RecordingStatus: RecordingStatus;
+        RetrySchedule: RetrySchedule;
+        RingMethod: RingMethod;
+        Route: Route;
+        RouteCreate: RouteCreate;
+        RouteList: RouteList;
+        RouteScope: RouteScope;
+        RouteTarget: RouteTarget;
+        RouteUpdate: RouteUpdate;
+        SecretRotate: SecretRotate;
+        SipHeaders: SipHeaders;
+        SipTransport: SipTransport;
+        StorageFile: StorageFile;
+        StorageFileList: StorageFileList;
+        StorageFileReferenceType: StorageFileReferenceType;
+        StorageFileStatus: StorageFileStatus;
+        Timestamp: Timestamp;
+        TimestampOrNull: TimestampOrNull;
+        VariableMap: VariableMap;
+        VariableName: VariableName;
+        Voice: Voice;
+        Webhook: Webhook;
+        WebhookAttempt: WebhookAttempt;
+        WebhookAttemptList: WebhookAttemptList;
+        WebhookAttemptOutcome: WebhookAttemptOutcome;
+        WebhookCreate: WebhookCreate;
+        WebhookDelivery: WebhookDelivery;
+        WebhookDeliveryDetail: WebhookDeliveryDetail;
+        WebhookDeliveryList: WebhookDeliveryList;
+        WebhookDeliveryStatus: WebhookDeliveryStatus;
+        WebhookDisabledReason: WebhookDisabledReason;
+        WebhookList: WebhookList;
+        WebhookMethod: WebhookMethod;
+        WebhookReplay: WebhookReplay;
+        WebhookReplayCreate: WebhookReplayCreate;
+        WebhookReplayList: WebhookReplayList;
+        WebhookReplaySource: WebhookReplaySource;
+        WebhookReplayStatus: WebhookReplayStatus;
+        WebhookStatus: WebhookStatus;
+        WebhookTargetType: WebhookTargetType;
+        WebhookUpdate: WebhookUpdate;
+        WebhookWithSecret: WebhookWithSecret;
     };
     responses: {
-        /** @description `CONFLICT`: Somebody else changed this at the same time. */
+        /** `CONFLICT`: Somebody else changed this at the same time. */
         Conflict: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+        /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
         ConflictOrIdempotencyInProgressOrIdempotencyKeyReused: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+        /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
         CustomerFrozenOrPermissionDenied: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `DEADLINE_EXCEEDED`: The answer did not come in time. */
+        /** `DEADLINE_EXCEEDED`: The answer did not come in time. */
         DeadlineExceeded: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `INTERNAL`: Something went wrong on our side. */
+        /** `INTERNAL`: Something went wrong on our side. */
         Internal: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `INVALID_ARGUMENT`: The request is not valid. */
+        /** `INVALID_ARGUMENT`: The request is not valid. */
         InvalidArgument: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
+        /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
         InvalidArgumentOrMalformedJson: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `PAYLOAD_TOO_LARGE`: The body is larger than 1 MB or nested too deep. */
+        /** `PAYLOAD_TOO_LARGE`: The body is larger than 1 MB or nested too deep. */
         PayloadTooLarge: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `RATE_LIMITED`: Too many requests. */
+        /** `RATE_LIMITED`: Too many requests. */
         RateLimited: {
             headers: {
                 "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -3733,30 +3671,30 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `REQUEST_TIMEOUT`: The request did not arrive in time. */
+        /** `REQUEST_TIMEOUT`: The request did not arrive in time. */
         RequestTimeout: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `TOKEN_EXPIRED`: The token has expired or was revoked. `UNAUTHENTICATED`: Credentials are missing or not valid. */
+        /** `TOKEN_EXPIRED`: The token has expired or was revoked. `UNAUTHENTICATED`: Credentials are missing or not valid. */
         TokenExpiredOrUnauthenticated: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `UNAVAILABLE`: The service is not available right now. */
+        /** `UNAVAILABLE`: The service is not available right now. */
         Unavailable: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -3764,248 +3702,39 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
-        /** @description `UNSUPPORTED_MEDIA_TYPE`: The body must be application/json. */
+        /** `UNSUPPORTED_MEDIA_TYPE`: The body must be application/json. */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
                 [name: string]: unknown;
             };
             content: {
-                "application/json": components["schemas"]["ErrorResponse"];
+                "application/json": ErrorResponse;
             };
         };
     };
     parameters: {
-        /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+        /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
         IdempotencyKey: string;
     };
     requestBodies: never;
     headers: {
-        /** @description Requests per minute. */
+        /** Requests per minute. */
         "RateLimit-Limit": number;
-        /** @description Requests left right now. */
+        /** Requests left right now. */
         "RateLimit-Remaining": number;
-        /** @description Seconds until the limit is full again. */
+        /** Seconds until the limit is full again. */
         "RateLimit-Reset": number;
-        /** @description Seconds to wait before trying again. */
+        /** Seconds to wait before trying again. */
         "Retry-After": number;
-        /** @description Names this request in logs and support cases. */
+        /** Names this request in logs and support cases. */
         "X-Request-ID": string;
     };
     pathItems: never;
 }
-export type Accesskey = components['schemas']['Accesskey'];
-export type AccesskeyCreate = components['schemas']['AccesskeyCreate'];
-export type AccesskeyList = components['schemas']['AccesskeyList'];
-export type AccesskeyUpdate = components['schemas']['AccesskeyUpdate'];
-export type AccesskeyWithToken = components['schemas']['AccesskeyWithToken'];
-export type Action = components['schemas']['Action'];
-export type ActionAnswer = components['schemas']['ActionAnswer'];
-export type ActionAnswerOption = components['schemas']['ActionAnswerOption'];
-export type ActionBranch = components['schemas']['ActionBranch'];
-export type ActionBranchOption = components['schemas']['ActionBranchOption'];
-export type ActionConnect = components['schemas']['ActionConnect'];
-export type ActionConnectOption = components['schemas']['ActionConnectOption'];
-export type ActionDigitsReceive = components['schemas']['ActionDigitsReceive'];
-export type ActionDigitsReceiveOption = components['schemas']['ActionDigitsReceiveOption'];
-export type ActionGoto = components['schemas']['ActionGoto'];
-export type ActionGotoOption = components['schemas']['ActionGotoOption'];
-export type ActionHangup = components['schemas']['ActionHangup'];
-export type ActionHangupOption = components['schemas']['ActionHangupOption'];
-export type ActionId = components['schemas']['ActionId'];
-export type ActionNextId = components['schemas']['ActionNextId'];
-export type ActionPlay = components['schemas']['ActionPlay'];
-export type ActionPlayOption = components['schemas']['ActionPlayOption'];
-export type ActionRecordingStart = components['schemas']['ActionRecordingStart'];
-export type ActionRecordingStartOption = components['schemas']['ActionRecordingStartOption'];
-export type ActionRecordingStop = components['schemas']['ActionRecordingStop'];
-export type ActionRecordingStopOption = components['schemas']['ActionRecordingStopOption'];
-export type ActionResult = components['schemas']['ActionResult'];
-export type ActionSleep = components['schemas']['ActionSleep'];
-export type ActionSleepOption = components['schemas']['ActionSleepOption'];
-export type ActionTalk = components['schemas']['ActionTalk'];
-export type ActionTalkOption = components['schemas']['ActionTalkOption'];
-export type ActionType = components['schemas']['ActionType'];
-export type ActionWebhookSend = components['schemas']['ActionWebhookSend'];
-export type ActionWebhookSendOption = components['schemas']['ActionWebhookSendOption'];
-export type Activeflow = components['schemas']['Activeflow'];
-export type ActiveflowCreate = components['schemas']['ActiveflowCreate'];
-export type ActiveflowEndReason = components['schemas']['ActiveflowEndReason'];
-export type ActiveflowList = components['schemas']['ActiveflowList'];
-export type ActiveflowReferenceType = components['schemas']['ActiveflowReferenceType'];
-export type ActiveflowStatus = components['schemas']['ActiveflowStatus'];
-export type ActiveflowVariables = components['schemas']['ActiveflowVariables'];
-export type ActiveflowVariablesUpdate = components['schemas']['ActiveflowVariablesUpdate'];
-export type Address = components['schemas']['Address'];
-export type AddressInput = components['schemas']['AddressInput'];
-export type AddressType = components['schemas']['AddressType'];
-export type Agent = components['schemas']['Agent'];
-export type AgentAddressesUpdate = components['schemas']['AgentAddressesUpdate'];
-export type AgentCreate = components['schemas']['AgentCreate'];
-export type AgentList = components['schemas']['AgentList'];
-export type AgentPasswordUpdate = components['schemas']['AgentPasswordUpdate'];
-export type AgentPermissionsUpdate = components['schemas']['AgentPermissionsUpdate'];
-export type AgentStatus = components['schemas']['AgentStatus'];
-export type AgentStatusUpdate = components['schemas']['AgentStatusUpdate'];
-export type AgentUpdate = components['schemas']['AgentUpdate'];
-export type AudioCodec = components['schemas']['AudioCodec'];
-export type Audit = components['schemas']['Audit'];
-export type AuditAction = components['schemas']['AuditAction'];
-export type AuditList = components['schemas']['AuditList'];
-export type AuthToken = components['schemas']['AuthToken'];
-export type AvailableNumber = components['schemas']['AvailableNumber'];
-export type AvailableNumberList = components['schemas']['AvailableNumberList'];
-export type AvailableNumbersAdd = components['schemas']['AvailableNumbersAdd'];
-export type BalanceAdjustment = components['schemas']['BalanceAdjustment'];
-export type Billing = components['schemas']['Billing'];
-export type BillingAccount = components['schemas']['BillingAccount'];
-export type BillingAccountList = components['schemas']['BillingAccountList'];
-export type BillingAccountUpdate = components['schemas']['BillingAccountUpdate'];
-export type BillingList = components['schemas']['BillingList'];
-export type BillingRate = components['schemas']['BillingRate'];
-export type BillingRateCreate = components['schemas']['BillingRateCreate'];
-export type BillingRateList = components['schemas']['BillingRateList'];
-export type BillingRateUpdate = components['schemas']['BillingRateUpdate'];
-export type BillingReferenceType = components['schemas']['BillingReferenceType'];
-export type BillingStatus = components['schemas']['BillingStatus'];
-export type BillingTransactionType = components['schemas']['BillingTransactionType'];
-export type Call = components['schemas']['Call'];
-export type CallCreate = components['schemas']['CallCreate'];
-export type CallCreated = components['schemas']['CallCreated'];
-export type CallDirection = components['schemas']['CallDirection'];
-export type CallDtmf = components['schemas']['CallDtmf'];
-export type CallHangup = components['schemas']['CallHangup'];
-export type CallList = components['schemas']['CallList'];
-export type CallMute = components['schemas']['CallMute'];
-export type CallPlay = components['schemas']['CallPlay'];
-export type CallRecordingStart = components['schemas']['CallRecordingStart'];
-export type CallStatus = components['schemas']['CallStatus'];
-export type CallTalk = components['schemas']['CallTalk'];
-export type CallType = components['schemas']['CallType'];
-export type CostType = components['schemas']['CostType'];
-export type Customer = components['schemas']['Customer'];
-export type CustomerCreate = components['schemas']['CustomerCreate'];
-export type CustomerList = components['schemas']['CustomerList'];
-export type CustomerOwnUpdate = components['schemas']['CustomerOwnUpdate'];
-export type CustomerStatus = components['schemas']['CustomerStatus'];
-export type CustomerUpdate = components['schemas']['CustomerUpdate'];
-export type CustomerWithSecret = components['schemas']['CustomerWithSecret'];
-export type DialRoute = components['schemas']['DialRoute'];
-export type DialRouteList = components['schemas']['DialRouteList'];
-export type DownloadUrl = components['schemas']['DownloadUrl'];
-export type DownloadUrlCreate = components['schemas']['DownloadUrlCreate'];
-export type ErrorBody = components['schemas']['ErrorBody'];
-export type ErrorDetail = components['schemas']['ErrorDetail'];
-export type ErrorResponse = components['schemas']['ErrorResponse'];
-export type ErrorStatus = components['schemas']['ErrorStatus'];
-export type EventFilter = components['schemas']['EventFilter'];
-export type ExecutedAction = components['schemas']['ExecutedAction'];
-export type Extension = components['schemas']['Extension'];
-export type ExtensionContact = components['schemas']['ExtensionContact'];
-export type ExtensionCreate = components['schemas']['ExtensionCreate'];
-export type ExtensionList = components['schemas']['ExtensionList'];
-export type ExtensionUpdate = components['schemas']['ExtensionUpdate'];
-export type Flow = components['schemas']['Flow'];
-export type FlowCreate = components['schemas']['FlowCreate'];
-export type FlowList = components['schemas']['FlowList'];
-export type FlowUpdate = components['schemas']['FlowUpdate'];
-export type Groupcall = components['schemas']['Groupcall'];
-export type GroupcallList = components['schemas']['GroupcallList'];
-export type GroupcallStatus = components['schemas']['GroupcallStatus'];
-export type HangupBy = components['schemas']['HangupBy'];
-export type HangupCause = components['schemas']['HangupCause'];
-export type HttpMethod = components['schemas']['HttpMethod'];
-export type HttpUrl = components['schemas']['HttpUrl'];
-export type Language = components['schemas']['Language'];
-export type Login = components['schemas']['Login'];
-export type Logout = components['schemas']['Logout'];
-export type MicroUsd = components['schemas']['MicroUsd'];
-export type MuteDirection = components['schemas']['MuteDirection'];
-export type MyPasswordUpdate = components['schemas']['MyPasswordUpdate'];
-export type Number = components['schemas']['Number'];
-export type NumberCreate = components['schemas']['NumberCreate'];
-export type NumberFeature = components['schemas']['NumberFeature'];
-export type NumberList = components['schemas']['NumberList'];
-export type NumberStatus = components['schemas']['NumberStatus'];
-export type NumberType = components['schemas']['NumberType'];
-export type NumberUpdate = components['schemas']['NumberUpdate'];
-export type OwnerType = components['schemas']['OwnerType'];
-export type Permission = components['schemas']['Permission'];
-export type PhoneNumber = components['schemas']['PhoneNumber'];
-export type Provider = components['schemas']['Provider'];
-export type ProviderCreate = components['schemas']['ProviderCreate'];
-export type ProviderList = components['schemas']['ProviderList'];
-export type ProviderStatus = components['schemas']['ProviderStatus'];
-export type ProviderUpdate = components['schemas']['ProviderUpdate'];
-export type RateLimits = components['schemas']['RateLimits'];
-export type Recording = components['schemas']['Recording'];
-export type RecordingEndKey = components['schemas']['RecordingEndKey'];
-export type RecordingFormat = components['schemas']['RecordingFormat'];
-export type RecordingList = components['schemas']['RecordingList'];
-export type RecordingStatus = components['schemas']['RecordingStatus'];
-export type RetrySchedule = components['schemas']['RetrySchedule'];
-export type RingMethod = components['schemas']['RingMethod'];
-export type Route = components['schemas']['Route'];
-export type RouteCreate = components['schemas']['RouteCreate'];
-export type RouteList = components['schemas']['RouteList'];
-export type RouteScope = components['schemas']['RouteScope'];
-export type RouteTarget = components['schemas']['RouteTarget'];
-export type RouteUpdate = components['schemas']['RouteUpdate'];
-export type SecretRotate = components['schemas']['SecretRotate'];
-export type SipHeaders = components['schemas']['SipHeaders'];
-export type SipTransport = components['schemas']['SipTransport'];
-export type StorageFile = components['schemas']['StorageFile'];
-export type StorageFileList = components['schemas']['StorageFileList'];
-export type StorageFileReferenceType = components['schemas']['StorageFileReferenceType'];
-export type StorageFileStatus = components['schemas']['StorageFileStatus'];
-export type Timestamp = components['schemas']['Timestamp'];
-export type TimestampOrNull = components['schemas']['TimestampOrNull'];
-export type VariableMap = components['schemas']['VariableMap'];
-export type VariableName = components['schemas']['VariableName'];
-export type Voice = components['schemas']['Voice'];
-export type Webhook = components['schemas']['Webhook'];
-export type WebhookAttempt = components['schemas']['WebhookAttempt'];
-export type WebhookAttemptList = components['schemas']['WebhookAttemptList'];
-export type WebhookAttemptOutcome = components['schemas']['WebhookAttemptOutcome'];
-export type WebhookCreate = components['schemas']['WebhookCreate'];
-export type WebhookDelivery = components['schemas']['WebhookDelivery'];
-export type WebhookDeliveryDetail = components['schemas']['WebhookDeliveryDetail'];
-export type WebhookDeliveryList = components['schemas']['WebhookDeliveryList'];
-export type WebhookDeliveryStatus = components['schemas']['WebhookDeliveryStatus'];
-export type WebhookDisabledReason = components['schemas']['WebhookDisabledReason'];
-export type WebhookList = components['schemas']['WebhookList'];
-export type WebhookMethod = components['schemas']['WebhookMethod'];
-export type WebhookReplay = components['schemas']['WebhookReplay'];
-export type WebhookReplayCreate = components['schemas']['WebhookReplayCreate'];
-export type WebhookReplayList = components['schemas']['WebhookReplayList'];
-export type WebhookReplaySource = components['schemas']['WebhookReplaySource'];
-export type WebhookReplayStatus = components['schemas']['WebhookReplayStatus'];
-export type WebhookStatus = components['schemas']['WebhookStatus'];
-export type WebhookTargetType = components['schemas']['WebhookTargetType'];
-export type WebhookUpdate = components['schemas']['WebhookUpdate'];
-export type WebhookWithSecret = components['schemas']['WebhookWithSecret'];
-export type ResponseConflict = components['responses']['Conflict'];
-export type ResponseConflictOrIdempotencyInProgressOrIdempotencyKeyReused = components['responses']['ConflictOrIdempotencyInProgressOrIdempotencyKeyReused'];
-export type ResponseCustomerFrozenOrPermissionDenied = components['responses']['CustomerFrozenOrPermissionDenied'];
-export type ResponseDeadlineExceeded = components['responses']['DeadlineExceeded'];
-export type ResponseInternal = components['responses']['Internal'];
-export type ResponseInvalidArgument = components['responses']['InvalidArgument'];
-export type ResponseInvalidArgumentOrMalformedJson = components['responses']['InvalidArgumentOrMalformedJson'];
-export type ResponsePayloadTooLarge = components['responses']['PayloadTooLarge'];
-export type ResponseRateLimited = components['responses']['RateLimited'];
-export type ResponseRequestTimeout = components['responses']['RequestTimeout'];
-export type ResponseTokenExpiredOrUnauthenticated = components['responses']['TokenExpiredOrUnauthenticated'];
-export type ResponseUnavailable = components['responses']['Unavailable'];
-export type ResponseUnsupportedMediaType = components['responses']['UnsupportedMediaType'];
-export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
-export type HeaderRateLimitLimit = components['headers']['RateLimit-Limit'];
-export type HeaderRateLimitRemaining = components['headers']['RateLimit-Remaining'];
-export type HeaderRateLimitReset = components['headers']['RateLimit-Reset'];
-export type HeaderRetryAfter = components['headers']['Retry-After'];
-export type HeaderXRequestId = components['headers']['X-Request-ID'];
 export type $defs = Record<string, never>;
 export interface operations {
     login: {
@@ -4017,17 +3746,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "username": "jane@acme.example",
-                 *       "password": "correct horse battery"
-                 *     }
-                 */
-                "application/json": components["schemas"]["Login"];
+                "application/json": Login;
             };
         };
         responses: {
-            /** @description The token. */
+            /** The token. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4037,40 +3760,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "username": "jane@acme.example",
-                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJhZ2VudF9pZCI6IjAxOTgwYTRlIn0.c2lnbmF0dXJl",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "tm_expire": "2026-01-20T13:00:00.000000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AuthToken"];
+                    "application/json": AuthToken;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
-            /** @description `LOGIN_FAILED`: User name or password is wrong. */
+            /** `LOGIN_FAILED`: User name or password is wrong. */
             401: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -4092,7 +3803,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The session is over. */
+            /** The session is over. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4102,25 +3813,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "tm_logout": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Logout"];
+                    "application/json": Logout;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+            /** `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -4142,7 +3847,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The new token. */
+            /** The new token. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4152,31 +3857,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "username": "jane@acme.example",
-                     *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJhZ2VudF9pZCI6IjAxOTgwYTRlIn0.c2lnbmF0dXJl",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "tm_expire": "2026-01-20T13:00:00.000000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AuthToken"];
+                    "application/json": AuthToken;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+            /** `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -4198,7 +3891,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The agent of the token. */
+            /** The agent of the token. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4208,46 +3901,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+            /** `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -4269,7 +3935,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4279,45 +3945,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *           "name": "CI pipeline",
-                     *           "detail": "",
-                     *           "token_prefix": "ak_a1b2c3d4",
-                     *           "scopes": [
-                     *             "call_create",
-                     *             "call_read"
-                     *           ],
-                     *           "tm_expire": "2027-01-20T12:00:00.000000Z",
-                     *           "tm_last_used": null,
-                     *           "tm_overlap_end": null,
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AccesskeyList"];
+                    "application/json": AccesskeyList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -4330,7 +3971,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -4338,21 +3979,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "CI pipeline",
-                 *       "scopes": [
-                 *         "call_create",
-                 *         "call_read"
-                 *       ],
-                 *       "expire": 31536000
-                 *     }
-                 */
-                "application/json": components["schemas"]["AccesskeyCreate"];
+                "application/json": AccesskeyCreate;
             };
         };
         responses: {
-            /** @description The new key. */
+            /** The new key. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4362,49 +3993,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "name": "CI pipeline",
-                     *       "detail": "",
-                     *       "token_prefix": "ak_a1b2c3d4",
-                     *       "scopes": [
-                     *         "call_create",
-                     *         "call_read"
-                     *       ],
-                     *       "tm_expire": "2027-01-20T12:00:00.000000Z",
-                     *       "tm_last_used": null,
-                     *       "tm_overlap_end": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null,
-                     *       "token": "ak_a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AccesskeyWithToken"];
+                    "application/json": AccesskeyWithToken;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -4428,7 +4038,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The key, without its secret part. */
+            /** The key, without its secret part. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4438,40 +4048,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "name": "CI pipeline",
-                     *       "detail": "",
-                     *       "token_prefix": "ak_a1b2c3d4",
-                     *       "scopes": [
-                     *         "call_create",
-                     *         "call_read"
-                     *       ],
-                     *       "tm_expire": "2027-01-20T12:00:00.000000Z",
-                     *       "tm_last_used": null,
-                     *       "tm_overlap_end": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Accesskey"];
+                    "application/json": Accesskey;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
+            /** `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -4491,20 +4081,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "CI pipeline",
-                 *       "scopes": [
-                 *         "call_create",
-                 *         "call_read"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["AccesskeyUpdate"];
+                "application/json": AccesskeyUpdate;
             };
         };
         responses: {
-            /** @description The changed key. */
+            /** The changed key. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4514,58 +4095,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "name": "CI pipeline",
-                     *       "detail": "",
-                     *       "token_prefix": "ak_a1b2c3d4",
-                     *       "scopes": [
-                     *         "call_create",
-                     *         "call_read"
-                     *       ],
-                     *       "tm_expire": "2027-01-20T12:00:00.000000Z",
-                     *       "tm_last_used": null,
-                     *       "tm_overlap_end": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Accesskey"];
+                    "application/json": Accesskey;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
+            /** `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -4589,7 +4150,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted key. */
+            /** The deleted key. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4599,49 +4160,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "name": "CI pipeline",
-                     *       "detail": "",
-                     *       "token_prefix": "ak_a1b2c3d4",
-                     *       "scopes": [
-                     *         "call_create",
-                     *         "call_read"
-                     *       ],
-                     *       "tm_expire": "2027-01-20T12:00:00.000000Z",
-                     *       "tm_last_used": null,
-                     *       "tm_overlap_end": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Accesskey"];
+                    "application/json": Accesskey;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
+            /** `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -4658,7 +4199,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -4668,16 +4209,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "overlap": 86400
-                 *     }
-                 */
-                "application/json": components["schemas"]["SecretRotate"];
+                "application/json": SecretRotate;
             };
         };
         responses: {
-            /** @description The key with its new secret. */
+            /** The key with its new secret. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4687,61 +4223,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "name": "CI pipeline",
-                     *       "detail": "",
-                     *       "token_prefix": "ak_q7w8e9r0",
-                     *       "scopes": [
-                     *         "call_create",
-                     *         "call_read"
-                     *       ],
-                     *       "tm_expire": "2027-01-20T12:00:00.000000Z",
-                     *       "tm_last_used": null,
-                     *       "tm_overlap_end": "2026-01-21T12:00:00.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null,
-                     *       "token": "ak_q7w8e9r0t1y2u3i4o5p6a7s8d9f0g1h2"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AccesskeyWithToken"];
+                    "application/json": AccesskeyWithToken;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `ACCESSKEY_NOT_FOUND`: There is no such access key. */
+            /** `ACCESSKEY_NOT_FOUND`: There is no such access key. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `ACCESSKEY_EXPIRED`: The access key has expired. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+            /** `ACCESSKEY_EXPIRED`: The access key has expired. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -4759,7 +4274,7 @@ export interface operations {
                 flow_id?: string;
                 page_size?: number;
                 page_token?: string;
-                status?: components["schemas"]["ActiveflowStatus"];
+                status?: ActiveflowStatus;
                 tm_create_from?: string;
                 tm_create_to?: string;
             };
@@ -4769,7 +4284,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4779,62 +4294,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *           "status": "running",
-                     *           "end_reason": null,
-                     *           "reference_type": "call",
-                     *           "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "webhook_uri": null,
-                     *           "webhook_method": "POST",
-                     *           "current_action": {
-                     *             "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *             "type": "talk",
-                     *             "option": {
-                     *               "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *               "language": "en-US"
-                     *             }
-                     *           },
-                     *           "executed_actions": [
-                     *             {
-                     *               "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *               "type": "answer",
-                     *               "result": {
-                     *                 "outcome": "ok"
-                     *               },
-                     *               "tm_execute": "2026-01-20T12:00:02.120000Z",
-                     *               "tm_finish": "2026-01-20T12:00:02.120000Z"
-                     *             }
-                     *           ],
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:02.120000Z",
-                     *           "tm_delete": null,
-                     *           "tm_end": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ActiveflowList"];
+                    "application/json": ActiveflowList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `CALL_NOT_FOUND`: There is no such call. `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -4847,7 +4320,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -4855,19 +4328,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                 *       "variables": {
-                 *         "order": "A-4711"
-                 *       }
-                 *     }
-                 */
-                "application/json": components["schemas"]["ActiveflowCreate"];
+                "application/json": ActiveflowCreate;
             };
         };
         responses: {
-            /** @description The new run. */
+            /** The new run. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4877,66 +4342,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "status": "running",
-                     *       "end_reason": null,
-                     *       "reference_type": "call",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "webhook_uri": null,
-                     *       "webhook_method": "POST",
-                     *       "current_action": {
-                     *         "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *         "type": "talk",
-                     *         "option": {
-                     *           "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *           "language": "en-US"
-                     *         }
-                     *       },
-                     *       "executed_actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "result": {
-                     *             "outcome": "ok"
-                     *           },
-                     *           "tm_execute": "2026-01-20T12:00:02.120000Z",
-                     *           "tm_finish": "2026-01-20T12:00:02.120000Z"
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_delete": null,
-                     *       "tm_end": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Activeflow"];
+                    "application/json": Activeflow;
                 };
             };
-            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -4960,7 +4388,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The run. */
+            /** The run. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4970,57 +4398,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "status": "running",
-                     *       "end_reason": null,
-                     *       "reference_type": "call",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "webhook_uri": null,
-                     *       "webhook_method": "POST",
-                     *       "current_action": {
-                     *         "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *         "type": "talk",
-                     *         "option": {
-                     *           "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *           "language": "en-US"
-                     *         }
-                     *       },
-                     *       "executed_actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "result": {
-                     *             "outcome": "ok"
-                     *           },
-                     *           "tm_execute": "2026-01-20T12:00:02.120000Z",
-                     *           "tm_finish": "2026-01-20T12:00:02.120000Z"
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_delete": null,
-                     *       "tm_end": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Activeflow"];
+                    "application/json": Activeflow;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -5040,7 +4431,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted run. */
+            /** The deleted run. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5050,57 +4441,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "status": "running",
-                     *       "end_reason": null,
-                     *       "reference_type": "call",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "webhook_uri": null,
-                     *       "webhook_method": "POST",
-                     *       "current_action": {
-                     *         "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *         "type": "talk",
-                     *         "option": {
-                     *           "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *           "language": "en-US"
-                     *         }
-                     *       },
-                     *       "executed_actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "result": {
-                     *             "outcome": "ok"
-                     *           },
-                     *           "tm_execute": "2026-01-20T12:00:02.120000Z",
-                     *           "tm_finish": "2026-01-20T12:00:02.120000Z"
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_delete": null,
-                     *       "tm_end": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Activeflow"];
+                    "application/json": Activeflow;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -5124,7 +4478,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The ended run. */
+            /** The ended run. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5134,57 +4488,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "status": "running",
-                     *       "end_reason": null,
-                     *       "reference_type": "call",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "webhook_uri": null,
-                     *       "webhook_method": "POST",
-                     *       "current_action": {
-                     *         "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *         "type": "talk",
-                     *         "option": {
-                     *           "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *           "language": "en-US"
-                     *         }
-                     *       },
-                     *       "executed_actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "result": {
-                     *             "outcome": "ok"
-                     *           },
-                     *           "tm_execute": "2026-01-20T12:00:02.120000Z",
-                     *           "tm_finish": "2026-01-20T12:00:02.120000Z"
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_delete": null,
-                     *       "tm_end": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Activeflow"];
+                    "application/json": Activeflow;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -5208,7 +4525,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All variables. */
+            /** All variables. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5218,29 +4535,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "variables": {
-                     *         "voipbin.call.source.target": "+15551234567",
-                     *         "voipbin.call.digits": "1",
-                     *         "order": "A-4711"
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ActiveflowVariables"];
+                    "application/json": ActiveflowVariables;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -5260,18 +4568,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "variables": {
-                 *         "order": "A-4711"
-                 *       }
-                 *     }
-                 */
-                "application/json": components["schemas"]["ActiveflowVariablesUpdate"];
+                "application/json": ActiveflowVariablesUpdate;
             };
         };
         responses: {
-            /** @description All variables. */
+            /** All variables. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5281,49 +4582,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "variables": {
-                     *         "voipbin.call.source.target": "+15551234567",
-                     *         "voipbin.call.digits": "1",
-                     *         "order": "A-4711"
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ActiveflowVariables"];
+                    "application/json": ActiveflowVariables;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -5340,13 +4632,13 @@ export interface operations {
             header?: never;
             path: {
                 id: string;
-                name: components["schemas"]["VariableName"];
+                name: VariableName;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The variables that are left. */
+            /** The variables that are left. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5356,49 +4648,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "variables": {
-                     *         "voipbin.call.source.target": "+15551234567",
-                     *         "voipbin.call.digits": "1",
-                     *         "order": "A-4711"
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ActiveflowVariables"];
+                    "application/json": ActiveflowVariables;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `VARIABLE_RESERVED`: Names that begin with `voipbin.` belong to the platform. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -5414,7 +4697,7 @@ export interface operations {
             query?: {
                 page_size?: number;
                 page_token?: string;
-                status?: components["schemas"]["AgentStatus"];
+                status?: AgentStatus;
             };
             header?: never;
             path?: never;
@@ -5422,7 +4705,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5432,39 +4715,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "username": "jane@acme.example",
-                     *           "name": "Jane Doe",
-                     *           "detail": "Second level",
-                     *           "ring_method": "ring_all",
-                     *           "status": "available",
-                     *           "permissions": [
-                     *             "customer_agent"
-                     *           ],
-                     *           "addresses": [
-                     *             {
-                     *               "type": "extension",
-                     *               "target": "1001",
-                     *               "target_name": "",
-                     *               "name": "Desk phone",
-                     *               "detail": ""
-                     *             }
-                     *           ],
-                     *           "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AgentList"];
+                    "application/json": AgentList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -5480,7 +4731,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -5488,27 +4739,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "username": "jane@acme.example",
-                 *       "password": "correct horse battery",
-                 *       "name": "Jane Doe",
-                 *       "permissions": [
-                 *         "customer_agent"
-                 *       ],
-                 *       "addresses": [
-                 *         {
-                 *           "type": "extension",
-                 *           "target": "1001"
-                 *         }
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["AgentCreate"];
+                "application/json": AgentCreate;
             };
         };
         responses: {
-            /** @description The new agent. */
+            /** The new agent. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5518,66 +4753,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
-            /** @description `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
+            /** `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `AGENT_USERNAME_TAKEN`: This user name is taken. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+            /** `AGENT_USERNAME_TAKEN`: This user name is taken. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -5599,7 +4807,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The agent. */
+            /** The agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5609,47 +4817,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -5669,16 +4850,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "Jane Doe"
-                 *     }
-                 */
-                "application/json": components["schemas"]["AgentUpdate"];
+                "application/json": AgentUpdate;
             };
         };
         responses: {
-            /** @description The changed agent. */
+            /** The changed agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5688,47 +4864,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -5752,7 +4901,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted agent. */
+            /** The deleted agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5762,67 +4911,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "offline",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -5844,22 +4966,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "addresses": [
-                 *         {
-                 *           "type": "extension",
-                 *           "target": "1001",
-                 *           "name": "Desk phone"
-                 *         }
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["AgentAddressesUpdate"];
+                "application/json": AgentAddressesUpdate;
             };
         };
         responses: {
-            /** @description The changed agent. */
+            /** The changed agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5869,56 +4980,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
-            /** @description `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
+            /** `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -5942,16 +5026,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "password": "correct horse battery"
-                 *     }
-                 */
-                "application/json": components["schemas"]["AgentPasswordUpdate"];
+                "application/json": AgentPasswordUpdate;
             };
         };
         responses: {
-            /** @description The changed agent. */
+            /** The changed agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5961,56 +5040,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -6034,18 +5086,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "permissions": [
-                 *         "customer_agent"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["AgentPermissionsUpdate"];
+                "application/json": AgentPermissionsUpdate;
             };
         };
         responses: {
-            /** @description The changed agent. */
+            /** The changed agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6055,76 +5100,49 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PERMISSION_UNKNOWN`: There is no such permission. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -6146,16 +5164,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "status": "available"
-                 *     }
-                 */
-                "application/json": components["schemas"]["AgentStatusUpdate"];
+                "application/json": AgentStatusUpdate;
             };
         };
         responses: {
-            /** @description The changed agent. */
+            /** The changed agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6165,47 +5178,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -6221,7 +5207,7 @@ export interface operations {
     listAudits: {
         parameters: {
             query?: {
-                action?: components["schemas"]["AuditAction"];
+                action?: AuditAction;
                 actor_id?: string;
                 page_size?: number;
                 page_token?: string;
@@ -6236,7 +5222,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6246,38 +5232,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d04",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "timestamp": "2026-01-20T12:00:00.000Z",
-                     *           "event_type": "resource_updated",
-                     *           "actor_type": "agent",
-                     *           "actor_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *           "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *           "resource_type": "number",
-                     *           "resource_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d06",
-                     *           "action": "update",
-                     *           "source_ip": "203.0.113.7",
-                     *           "user_agent": "VoIPBIN-SDK/1.0",
-                     *           "request_id": "req_7q3k2m5x",
-                     *           "details": {
-                     *             "old": {
-                     *               "name": "Hotline"
-                     *             },
-                     *             "new": {
-                     *               "name": "Support"
-                     *             }
-                     *           },
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z"
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AuditList"];
+                    "application/json": AuditList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -6300,7 +5255,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The entry. */
+            /** The entry. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6310,46 +5265,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d04",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "timestamp": "2026-01-20T12:00:00.000Z",
-                     *       "event_type": "resource_updated",
-                     *       "actor_type": "agent",
-                     *       "actor_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "agent_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "resource_type": "number",
-                     *       "resource_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d06",
-                     *       "action": "update",
-                     *       "source_ip": "203.0.113.7",
-                     *       "user_agent": "VoIPBIN-SDK/1.0",
-                     *       "request_id": "req_7q3k2m5x",
-                     *       "details": {
-                     *         "old": {
-                     *           "name": "Hotline"
-                     *         },
-                     *         "new": {
-                     *           "name": "Support"
-                     *         }
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Audit"];
+                    "application/json": Audit;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `AUDIT_NOT_FOUND`: There is no such audit entry. */
+            /** `AUDIT_NOT_FOUND`: There is no such audit entry. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -6365,7 +5294,7 @@ export interface operations {
                 page_size?: number;
                 page_token?: string;
                 prefix?: string;
-                type?: components["schemas"]["NumberType"];
+                type?: NumberType;
             };
             header?: never;
             path?: never;
@@ -6373,7 +5302,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6383,23 +5312,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "number": "+899123456789",
-                     *           "type": "virtual",
-                     *           "country": "",
-                     *           "region": "",
-                     *           "features": [
-                     *             "voice"
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AvailableNumberList"];
+                    "application/json": AvailableNumberList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -6415,7 +5328,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -6423,25 +5336,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "numbers": [
-                 *         {
-                 *           "number": "+15551230100",
-                 *           "country": "US",
-                 *           "region": "",
-                 *           "features": [
-                 *             "voice"
-                 *           ]
-                 *         }
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["AvailableNumbersAdd"];
+                "application/json": AvailableNumbersAdd;
             };
         };
         responses: {
-            /** @description The numbers that are new. */
+            /** The numbers that are new. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6451,23 +5350,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "number": "+15551230100",
-                     *           "type": "normal",
-                     *           "country": "US",
-                     *           "region": "",
-                     *           "features": [
-                     *             "voice"
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AvailableNumberList"];
+                    "application/json": AvailableNumberList;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
@@ -6488,13 +5371,13 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                number: components["schemas"]["PhoneNumber"];
+                number: PhoneNumber;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The number that was removed. */
+            /** The number that was removed. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6504,32 +5387,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "number": "+15551230100",
-                     *       "type": "normal",
-                     *       "country": "US",
-                     *       "region": "",
-                     *       "features": [
-                     *         "voice"
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["AvailableNumber"];
+                    "application/json": AvailableNumber;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -6549,7 +5421,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The account. */
+            /** The account. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6559,23 +5431,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "",
-                     *       "currency": "USD",
-                     *       "payment_type": "prepaid",
-                     *       "balance": 24950000,
-                     *       "balance_reserved": 60000,
-                     *       "balance_low_threshold": 5000000,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingAccount"];
+                    "application/json": BillingAccount;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -6596,16 +5452,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "balance_low_threshold": 5000000
-                 *     }
-                 */
-                "application/json": components["schemas"]["BillingAccountUpdate"];
+                "application/json": BillingAccountUpdate;
             };
         };
         responses: {
-            /** @description The changed account. */
+            /** The changed account. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6615,23 +5466,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "",
-                     *       "currency": "USD",
-                     *       "payment_type": "prepaid",
-                     *       "balance": 24950000,
-                     *       "balance_reserved": 60000,
-                     *       "balance_low_threshold": 5000000,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingAccount"];
+                    "application/json": BillingAccount;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
@@ -6660,7 +5495,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6670,41 +5505,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "name": "Acme Inc.",
-                     *           "detail": "",
-                     *           "currency": "USD",
-                     *           "payment_type": "prepaid",
-                     *           "balance": 24950000,
-                     *           "balance_reserved": 60000,
-                     *           "balance_low_threshold": 5000000,
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingAccountList"];
+                    "application/json": BillingAccountList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
+            /** `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -6724,7 +5538,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The account. */
+            /** The account. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6734,36 +5548,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "",
-                     *       "currency": "USD",
-                     *       "payment_type": "prepaid",
-                     *       "balance": 24950000,
-                     *       "balance_reserved": 60000,
-                     *       "balance_low_threshold": 5000000,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingAccount"];
+                    "application/json": BillingAccount;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
+            /** `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -6783,16 +5581,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "Acme Inc."
-                 *     }
-                 */
-                "application/json": components["schemas"]["BillingAccountUpdate"];
+                "application/json": BillingAccountUpdate;
             };
         };
         responses: {
-            /** @description The changed account. */
+            /** The changed account. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6802,36 +5595,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "",
-                     *       "currency": "USD",
-                     *       "payment_type": "prepaid",
-                     *       "balance": 24950000,
-                     *       "balance_reserved": 60000,
-                     *       "balance_low_threshold": 5000000,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingAccount"];
+                    "application/json": BillingAccount;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
+            /** `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -6848,7 +5625,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6858,17 +5635,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "amount": 25000000,
-                 *       "detail": "Invoice 2026-0042"
-                 *     }
-                 */
-                "application/json": components["schemas"]["BalanceAdjustment"];
+                "application/json": BalanceAdjustment;
             };
         };
         responses: {
-            /** @description The new ledger row. */
+            /** The new ledger row. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6878,46 +5649,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0a",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "billing_account_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *       "transaction_type": "adjustment",
-                     *       "status": "finished",
-                     *       "reference_type": "credit_adjustment",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0a",
-                     *       "cost_type": null,
-                     *       "source": "",
-                     *       "destination": "",
-                     *       "usage_duration": null,
-                     *       "billable_units": 1,
-                     *       "rate_per_unit": 25000000,
-                     *       "amount_reserved": 0,
-                     *       "amount": 25000000,
-                     *       "balance_after": 49930000,
-                     *       "detail": "Invoice 2026-0042",
-                     *       "tm_billing_start": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_billing_end": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Billing"];
+                    "application/json": Billing;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
+            /** `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -6934,7 +5679,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -6944,17 +5689,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "amount": 25000000,
-                 *       "detail": "Invoice 2026-0042"
-                 *     }
-                 */
-                "application/json": components["schemas"]["BalanceAdjustment"];
+                "application/json": BalanceAdjustment;
             };
         };
         responses: {
-            /** @description The new ledger row. */
+            /** The new ledger row. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6964,56 +5703,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0a",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "billing_account_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *       "transaction_type": "adjustment",
-                     *       "status": "finished",
-                     *       "reference_type": "credit_adjustment",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0a",
-                     *       "cost_type": null,
-                     *       "source": "",
-                     *       "destination": "",
-                     *       "usage_duration": null,
-                     *       "billable_units": 1,
-                     *       "rate_per_unit": 25000000,
-                     *       "amount_reserved": 0,
-                     *       "amount": -25000000,
-                     *       "balance_after": 24930000,
-                     *       "detail": "Invoice 2026-0042",
-                     *       "tm_billing_start": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_billing_end": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Billing"];
+                    "application/json": Billing;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `BALANCE_INSUFFICIENT`: The balance does not cover this. */
+            /** `BALANCE_INSUFFICIENT`: The balance does not cover this. */
             402: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
+            /** `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -7029,7 +5742,7 @@ export interface operations {
     listBillingRates: {
         parameters: {
             query?: {
-                cost_type?: components["schemas"]["CostType"];
+                cost_type?: CostType;
                 page_size?: number;
                 page_token?: string;
             };
@@ -7039,7 +5752,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7049,26 +5762,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0b",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *           "cost_type": "call_pstn_outgoing",
-                     *           "prefix": "+1",
-                     *           "name": "North America",
-                     *           "rate_per_unit": 10000,
-                     *           "unit_duration": 60,
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingRateList"];
+                    "application/json": BillingRateList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -7084,7 +5778,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -7092,19 +5786,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "cost_type": "call_pstn_outgoing",
-                 *       "prefix": "+1",
-                 *       "name": "North America",
-                 *       "rate_per_unit": 10000
-                 *     }
-                 */
-                "application/json": components["schemas"]["BillingRateCreate"];
+                "application/json": BillingRateCreate;
             };
         };
         responses: {
-            /** @description The new price. */
+            /** The new price. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7114,35 +5800,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0b",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "cost_type": "call_pstn_outgoing",
-                     *       "prefix": "+1",
-                     *       "name": "North America",
-                     *       "rate_per_unit": 10000,
-                     *       "unit_duration": 60,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingRate"];
+                    "application/json": BillingRate;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+            /** `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -7164,7 +5836,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The price. */
+            /** The price. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7174,34 +5846,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0b",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "cost_type": "call_pstn_outgoing",
-                     *       "prefix": "+1",
-                     *       "name": "North America",
-                     *       "rate_per_unit": 10000,
-                     *       "unit_duration": 60,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingRate"];
+                    "application/json": BillingRate;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_RATE_NOT_FOUND`: There is no such price. */
+            /** `BILLING_RATE_NOT_FOUND`: There is no such price. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -7221,16 +5879,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "rate_per_unit": 10000
-                 *     }
-                 */
-                "application/json": components["schemas"]["BillingRateUpdate"];
+                "application/json": BillingRateUpdate;
             };
         };
         responses: {
-            /** @description The changed price. */
+            /** The changed price. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7240,34 +5893,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0b",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "cost_type": "call_pstn_outgoing",
-                     *       "prefix": "+1",
-                     *       "name": "North America",
-                     *       "rate_per_unit": 10000,
-                     *       "unit_duration": 60,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingRate"];
+                    "application/json": BillingRate;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_RATE_NOT_FOUND`: There is no such price. */
+            /** `BILLING_RATE_NOT_FOUND`: There is no such price. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -7291,7 +5930,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted price. */
+            /** The deleted price. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7301,34 +5940,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0b",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "cost_type": "call_pstn_outgoing",
-                     *       "prefix": "+1",
-                     *       "name": "North America",
-                     *       "rate_per_unit": 10000,
-                     *       "unit_duration": 60,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingRate"];
+                    "application/json": BillingRate;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_RATE_NOT_FOUND`: There is no such price. */
+            /** `BILLING_RATE_NOT_FOUND`: There is no such price. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -7347,8 +5972,8 @@ export interface operations {
                 page_size?: number;
                 page_token?: string;
                 reference_id?: string;
-                reference_type?: components["schemas"]["BillingReferenceType"];
-                status?: components["schemas"]["BillingStatus"];
+                reference_type?: BillingReferenceType;
+                status?: BillingStatus;
                 tm_create_from?: string;
                 tm_create_to?: string;
             };
@@ -7358,7 +5983,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7368,38 +5993,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0a",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "billing_account_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *           "transaction_type": "usage",
-                     *           "status": "finished",
-                     *           "reference_type": "call",
-                     *           "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "cost_type": "call_pstn_outgoing",
-                     *           "source": "+15551230100",
-                     *           "destination": "+15559876543",
-                     *           "usage_duration": 65,
-                     *           "billable_units": 2,
-                     *           "rate_per_unit": 10000,
-                     *           "amount_reserved": 0,
-                     *           "amount": -20000,
-                     *           "balance_after": 24930000,
-                     *           "detail": "",
-                     *           "tm_billing_start": "2026-01-20T12:00:06.480000Z",
-                     *           "tm_billing_end": "2026-01-20T12:01:11.015000Z",
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["BillingList"];
+                    "application/json": BillingList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -7422,7 +6016,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The row. */
+            /** The row. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7432,46 +6026,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0a",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "billing_account_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d09",
-                     *       "transaction_type": "usage",
-                     *       "status": "finished",
-                     *       "reference_type": "call",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "cost_type": "call_pstn_outgoing",
-                     *       "source": "+15551230100",
-                     *       "destination": "+15559876543",
-                     *       "usage_duration": 65,
-                     *       "billable_units": 2,
-                     *       "rate_per_unit": 10000,
-                     *       "amount_reserved": 0,
-                     *       "amount": -20000,
-                     *       "balance_after": 24930000,
-                     *       "detail": "",
-                     *       "tm_billing_start": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_billing_end": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Billing"];
+                    "application/json": Billing;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `BILLING_NOT_FOUND`: There is no such ledger row. */
+            /** `BILLING_NOT_FOUND`: There is no such ledger row. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -7486,13 +6054,13 @@ export interface operations {
                 activeflow_id?: string;
                 agent_id?: string;
                 destination_target?: string;
-                direction?: components["schemas"]["CallDirection"];
+                direction?: CallDirection;
                 flow_id?: string;
                 groupcall_id?: string;
                 page_size?: number;
                 page_token?: string;
                 source_target?: string;
-                status?: components["schemas"]["CallStatus"];
+                status?: CallStatus;
                 tm_create_from?: string;
                 tm_create_to?: string;
             };
@@ -7502,7 +6070,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7512,71 +6080,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "owner_type": "customer",
-                     *           "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "type": "flow",
-                     *           "direction": "outgoing",
-                     *           "status": "active",
-                     *           "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *           "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *           "groupcall_id": null,
-                     *           "master_call_id": null,
-                     *           "chained_call_ids": [],
-                     *           "source": {
-                     *             "type": "tel",
-                     *             "target": "+15551230100",
-                     *             "target_name": "Acme",
-                     *             "name": "",
-                     *             "detail": ""
-                     *           },
-                     *           "destination": {
-                     *             "type": "extension",
-                     *             "target": "1001",
-                     *             "target_name": "",
-                     *             "name": "",
-                     *             "detail": ""
-                     *           },
-                     *           "hold": false,
-                     *           "mute_direction": null,
-                     *           "recording_id": null,
-                     *           "recording_ids": [],
-                     *           "dial_timeout": 60,
-                     *           "max_duration": 14400,
-                     *           "duration": null,
-                     *           "hangup_by": null,
-                     *           "hangup_cause": null,
-                     *           "hangup_sip_code": null,
-                     *           "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *           "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *           "tm_hangup": null,
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CallList"];
+                    "application/json": CallList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `AGENT_NOT_FOUND`: There is no such agent. `FLOW_NOT_FOUND`: There is no such flow. `GROUPCALL_NOT_FOUND`: There is no such group call. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `AGENT_NOT_FOUND`: There is no such agent. `FLOW_NOT_FOUND`: There is no such flow. `GROUPCALL_NOT_FOUND`: There is no such group call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -7589,7 +6106,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -7597,26 +6114,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "source": {
-                 *         "type": "tel",
-                 *         "target": "+15551230100"
-                 *       },
-                 *       "destinations": [
-                 *         {
-                 *           "type": "extension",
-                 *           "target": "1001"
-                 *         }
-                 *       ],
-                 *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c"
-                 *     }
-                 */
-                "application/json": components["schemas"]["CallCreate"];
+                "application/json": CallCreate;
             };
         };
         responses: {
-            /** @description The calls were created; they are not answered yet. */
+            /** The calls were created; they are not answered yet. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7626,152 +6128,59 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "initiating",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": null,
-                     *       "tm_answer": null,
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null,
-                     *       "calls": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "owner_type": "customer",
-                     *           "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "type": "flow",
-                     *           "direction": "outgoing",
-                     *           "status": "initiating",
-                     *           "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *           "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *           "groupcall_id": null,
-                     *           "master_call_id": null,
-                     *           "chained_call_ids": [],
-                     *           "source": {
-                     *             "type": "tel",
-                     *             "target": "+15551230100",
-                     *             "target_name": "Acme",
-                     *             "name": "",
-                     *             "detail": ""
-                     *           },
-                     *           "destination": {
-                     *             "type": "extension",
-                     *             "target": "1001",
-                     *             "target_name": "",
-                     *             "name": "",
-                     *             "detail": ""
-                     *           },
-                     *           "hold": false,
-                     *           "mute_direction": null,
-                     *           "recording_id": null,
-                     *           "recording_ids": [],
-                     *           "dial_timeout": 60,
-                     *           "max_duration": 14400,
-                     *           "duration": null,
-                     *           "hangup_by": null,
-                     *           "hangup_cause": null,
-                     *           "hangup_sip_code": null,
-                     *           "tm_ringing": null,
-                     *           "tm_answer": null,
-                     *           "tm_hangup": null,
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "groupcalls": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CallCreated"];
+                    "application/json": CallCreated;
                 };
             };
-            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is no number of this customer. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is no number of this customer. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `BALANCE_INSUFFICIENT`: The balance does not cover this. */
+            /** `BALANCE_INSUFFICIENT`: The balance does not cover this. */
             402: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+            /** `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `AGENT_NOT_FOUND`: There is no such agent. `EXTENSION_NOT_FOUND`: There is no such extension. `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `AGENT_NOT_FOUND`: There is no such agent. `EXTENSION_NOT_FOUND`: There is no such extension. `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -7793,7 +6202,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7803,66 +6212,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -7882,7 +6245,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted call. */
+            /** The deleted call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7892,66 +6255,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "completed",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": 65,
-                     *       "hangup_by": "local",
-                     *       "hangup_cause": "normal_clearing",
-                     *       "hangup_sip_code": 200,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -7975,16 +6292,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "digits": "1234#"
-                 *     }
-                 */
-                "application/json": components["schemas"]["CallDtmf"];
+                "application/json": CallDtmf;
             };
         };
         responses: {
-            /** @description Accepted; an event tells the end. */
+            /** Accepted; an event tells the end. */
             202: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7994,77 +6306,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8086,16 +6352,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "reason": "normal_clearing"
-                 *     }
-                 */
-                "application/json": components["schemas"]["CallHangup"];
+                "application/json": CallHangup;
             };
         };
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8105,66 +6366,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -8188,7 +6403,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8198,77 +6413,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8290,7 +6459,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8300,77 +6469,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8392,16 +6515,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "direction": "in"
-                 *     }
-                 */
-                "application/json": components["schemas"]["CallMute"];
+                "application/json": CallMute;
             };
         };
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8411,77 +6529,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8495,7 +6567,7 @@ export interface operations {
     unmuteCall: {
         parameters: {
             query?: {
-                direction?: components["schemas"]["MuteDirection"];
+                direction?: MuteDirection;
             };
             header?: never;
             path: {
@@ -8505,7 +6577,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8515,77 +6587,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8607,18 +6633,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "stream_urls": [
-                 *         "https://acme.example/welcome.wav"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["CallPlay"];
+                "application/json": CallPlay;
             };
         };
         responses: {
-            /** @description Accepted; an event tells the end. */
+            /** Accepted; an event tells the end. */
             202: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8628,77 +6647,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8720,17 +6693,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "format": "wav",
-                 *       "duration": 600
-                 *     }
-                 */
-                "application/json": components["schemas"]["CallRecordingStart"];
+                "application/json": CallRecordingStart;
             };
         };
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8740,77 +6707,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8832,7 +6753,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The call. */
+            /** The call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8842,77 +6763,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -8934,17 +6809,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "text": "Your order has arrived.",
-                 *       "language": "en-US"
-                 *     }
-                 */
-                "application/json": components["schemas"]["CallTalk"];
+                "application/json": CallTalk;
             };
         };
         responses: {
-            /** @description Accepted; an event tells the end. */
+            /** Accepted; an event tells the end. */
             202: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8954,86 +6823,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "type": "flow",
-                     *       "direction": "outgoing",
-                     *       "status": "active",
-                     *       "flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "groupcall_id": null,
-                     *       "master_call_id": null,
-                     *       "chained_call_ids": [],
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "extension",
-                     *         "target": "1001",
-                     *         "target_name": "",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "hold": false,
-                     *       "mute_direction": null,
-                     *       "recording_id": null,
-                     *       "recording_ids": [],
-                     *       "dial_timeout": 60,
-                     *       "max_duration": 14400,
-                     *       "duration": null,
-                     *       "hangup_by": null,
-                     *       "hangup_cause": null,
-                     *       "hangup_sip_code": null,
-                     *       "tm_ringing": "2026-01-20T12:00:02.120000Z",
-                     *       "tm_answer": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_hangup": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Call"];
+                    "application/json": Call;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `LANGUAGE_NOT_SUPPORTED`: No speech engine speaks this language. `MALFORMED_JSON`: The body is not JSON. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `LANGUAGE_NOT_SUPPORTED`: No speech engine speaks this language. `MALFORMED_JSON`: The body is not JSON. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -9053,7 +6876,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The customer of the credentials. */
+            /** The customer of the credentials. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9063,30 +6886,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "Support hotline",
-                     *       "email": "ops@acme.example",
-                     *       "phone_number": "+15551230100",
-                     *       "address": "1 Main Street, Springfield",
-                     *       "status": "active",
-                     *       "webhook_uri": "https://acme.example/voipbin",
-                     *       "webhook_method": "POST",
-                     *       "rate_limits": {
-                     *         "api": 1000,
-                     *         "call_create": 100,
-                     *         "message_create": 100,
-                     *         "login": 10
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Customer"];
+                    "application/json": Customer;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -9107,17 +6907,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "webhook_uri": "https://acme.example/voipbin",
-                 *       "webhook_method": "POST"
-                 *     }
-                 */
-                "application/json": components["schemas"]["CustomerOwnUpdate"];
+                "application/json": CustomerOwnUpdate;
             };
         };
         responses: {
-            /** @description The changed customer. */
+            /** The changed customer. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9127,53 +6921,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "Support hotline",
-                     *       "email": "ops@acme.example",
-                     *       "phone_number": "+15551230100",
-                     *       "address": "1 Main Street, Springfield",
-                     *       "status": "active",
-                     *       "webhook_uri": "https://acme.example/voipbin",
-                     *       "webhook_method": "POST",
-                     *       "rate_limits": {
-                     *         "api": 1000,
-                     *         "call_create": 100,
-                     *         "message_create": 100,
-                     *         "login": 10
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Customer"];
+                    "application/json": Customer;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -9188,7 +6959,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -9196,16 +6967,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "overlap": 86400
-                 *     }
-                 */
-                "application/json": components["schemas"]["SecretRotate"];
+                "application/json": SecretRotate;
             };
         };
         responses: {
-            /** @description The customer with its new secret. */
+            /** The customer with its new secret. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9215,31 +6981,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "Support hotline",
-                     *       "email": "ops@acme.example",
-                     *       "phone_number": "+15551230100",
-                     *       "address": "1 Main Street, Springfield",
-                     *       "status": "active",
-                     *       "webhook_uri": "https://acme.example/voipbin",
-                     *       "webhook_method": "POST",
-                     *       "rate_limits": {
-                     *         "api": 1000,
-                     *         "call_create": 100,
-                     *         "message_create": 100,
-                     *         "login": 10
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null,
-                     *       "webhook_secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CustomerWithSecret"];
+                    "application/json": CustomerWithSecret;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
@@ -9261,7 +7003,7 @@ export interface operations {
                 email?: string;
                 page_size?: number;
                 page_token?: string;
-                status?: components["schemas"]["CustomerStatus"];
+                status?: CustomerStatus;
             };
             header?: never;
             path?: never;
@@ -9269,7 +7011,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9279,35 +7021,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "name": "Acme Inc.",
-                     *           "detail": "Support hotline",
-                     *           "email": "ops@acme.example",
-                     *           "phone_number": "+15551230100",
-                     *           "address": "1 Main Street, Springfield",
-                     *           "status": "active",
-                     *           "webhook_uri": "https://acme.example/voipbin",
-                     *           "webhook_method": "POST",
-                     *           "rate_limits": {
-                     *             "api": 1000,
-                     *             "call_create": 100,
-                     *             "message_create": 100,
-                     *             "login": 10
-                     *           },
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CustomerList"];
+                    "application/json": CustomerList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -9323,7 +7037,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -9331,18 +7045,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "Acme Inc.",
-                 *       "email": "ops@acme.example",
-                 *       "webhook_uri": "https://acme.example/voipbin"
-                 *     }
-                 */
-                "application/json": components["schemas"]["CustomerCreate"];
+                "application/json": CustomerCreate;
             };
         };
         responses: {
-            /** @description The new customer. */
+            /** The new customer. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9352,54 +7059,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "Support hotline",
-                     *       "email": "ops@acme.example",
-                     *       "phone_number": "+15551230100",
-                     *       "address": "1 Main Street, Springfield",
-                     *       "status": "active",
-                     *       "webhook_uri": "https://acme.example/voipbin",
-                     *       "webhook_method": "POST",
-                     *       "rate_limits": {
-                     *         "api": 1000,
-                     *         "call_create": 100,
-                     *         "message_create": 100,
-                     *         "login": 10
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null,
-                     *       "webhook_secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["CustomerWithSecret"];
+                    "application/json": CustomerWithSecret;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -9421,7 +7104,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The customer. */
+            /** The customer. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9431,43 +7114,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "Support hotline",
-                     *       "email": "ops@acme.example",
-                     *       "phone_number": "+15551230100",
-                     *       "address": "1 Main Street, Springfield",
-                     *       "status": "active",
-                     *       "webhook_uri": "https://acme.example/voipbin",
-                     *       "webhook_method": "POST",
-                     *       "rate_limits": {
-                     *         "api": 1000,
-                     *         "call_create": 100,
-                     *         "message_create": 100,
-                     *         "login": 10
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Customer"];
+                    "application/json": Customer;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
+            /** `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -9487,22 +7147,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "status": "active",
-                 *       "rate_limits": {
-                 *         "api": 1000,
-                 *         "call_create": 100,
-                 *         "message_create": 100,
-                 *         "login": 10
-                 *       }
-                 *     }
-                 */
-                "application/json": components["schemas"]["CustomerUpdate"];
+                "application/json": CustomerUpdate;
             };
         };
         responses: {
-            /** @description The changed customer. */
+            /** The changed customer. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9512,63 +7161,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "Support hotline",
-                     *       "email": "ops@acme.example",
-                     *       "phone_number": "+15551230100",
-                     *       "address": "1 Main Street, Springfield",
-                     *       "status": "active",
-                     *       "webhook_uri": "https://acme.example/voipbin",
-                     *       "webhook_method": "POST",
-                     *       "rate_limits": {
-                     *         "api": 1000,
-                     *         "call_create": 100,
-                     *         "message_create": 100,
-                     *         "login": 10
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Customer"];
+                    "application/json": Customer;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
+            /** `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -9590,7 +7216,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted customer. */
+            /** The deleted customer. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9600,54 +7226,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Acme Inc.",
-                     *       "detail": "Support hotline",
-                     *       "email": "ops@acme.example",
-                     *       "phone_number": "+15551230100",
-                     *       "address": "1 Main Street, Springfield",
-                     *       "status": "deleted",
-                     *       "webhook_uri": "https://acme.example/voipbin",
-                     *       "webhook_method": "POST",
-                     *       "rate_limits": {
-                     *         "api": 1000,
-                     *         "call_create": 100,
-                     *         "message_create": 100,
-                     *         "login": 10
-                     *       },
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Customer"];
+                    "application/json": Customer;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
+            /** `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -9662,7 +7265,7 @@ export interface operations {
         parameters: {
             query: {
                 customer_id?: string;
-                target: components["schemas"]["PhoneNumber"];
+                target: PhoneNumber;
             };
             header?: never;
             path?: never;
@@ -9670,7 +7273,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All of them, on one page. */
+            /** All of them, on one page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9680,45 +7283,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "route_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d08",
-                     *           "provider_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *           "provider_name": "Carrier A",
-                     *           "priority": 1,
-                     *           "target": "+1",
-                     *           "user": "901115559876543",
-                     *           "hostname": "sip.carrier-a.example",
-                     *           "port": 5060,
-                     *           "transport": "udp",
-                     *           "headers": {
-                     *             "X-Account": "4711"
-                     *           },
-                     *           "codecs": [
-                     *             "PCMU",
-                     *             "PCMA"
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["DialRouteList"];
+                    "application/json": DialRouteList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. */
+            /** `CUSTOMER_NOT_FOUND`: There is no such customer. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -9741,7 +7319,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9751,36 +7329,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d05",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "extension": "1001",
-                     *           "username": "1001",
-                     *           "domain": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01.registrar.voipbin.example",
-                     *           "name": "Desk phone",
-                     *           "detail": "",
-                     *           "registered": true,
-                     *           "contacts": [
-                     *             {
-                     *               "uri": "sip:1001@203.0.113.7:49152;transport=ws",
-                     *               "user_agent": "VoIPBIN softphone 1.0",
-                     *               "source": "203.0.113.7:49152",
-                     *               "transport": "ws",
-                     *               "tm_expire": "2026-01-20T12:05:00.000000Z"
-                     *             }
-                     *           ],
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ExtensionList"];
+                    "application/json": ExtensionList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -9796,7 +7345,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -9804,18 +7353,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "extension": "1001",
-                 *       "password": "s3cret-desk-phone",
-                 *       "name": "Desk phone"
-                 *     }
-                 */
-                "application/json": components["schemas"]["ExtensionCreate"];
+                "application/json": ExtensionCreate;
             };
         };
         responses: {
-            /** @description The new extension. */
+            /** The new extension. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9825,37 +7367,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d05",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "extension": "1001",
-                     *       "username": "1001",
-                     *       "domain": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01.registrar.voipbin.example",
-                     *       "name": "Desk phone",
-                     *       "detail": "",
-                     *       "registered": false,
-                     *       "contacts": [],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Extension"];
+                    "application/json": Extension;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -9877,7 +7403,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The extension. */
+            /** The extension. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9887,44 +7413,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d05",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "extension": "1001",
-                     *       "username": "1001",
-                     *       "domain": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01.registrar.voipbin.example",
-                     *       "name": "Desk phone",
-                     *       "detail": "",
-                     *       "registered": true,
-                     *       "contacts": [
-                     *         {
-                     *           "uri": "sip:1001@203.0.113.7:49152;transport=ws",
-                     *           "user_agent": "VoIPBIN softphone 1.0",
-                     *           "source": "203.0.113.7:49152",
-                     *           "transport": "ws",
-                     *           "tm_expire": "2026-01-20T12:05:00.000000Z"
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Extension"];
+                    "application/json": Extension;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `EXTENSION_NOT_FOUND`: There is no such extension. */
+            /** `EXTENSION_NOT_FOUND`: There is no such extension. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -9944,16 +7446,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "Desk phone"
-                 *     }
-                 */
-                "application/json": components["schemas"]["ExtensionUpdate"];
+                "application/json": ExtensionUpdate;
             };
         };
         responses: {
-            /** @description The changed extension. */
+            /** The changed extension. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9963,44 +7460,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d05",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "extension": "1001",
-                     *       "username": "1001",
-                     *       "domain": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01.registrar.voipbin.example",
-                     *       "name": "Desk phone",
-                     *       "detail": "",
-                     *       "registered": true,
-                     *       "contacts": [
-                     *         {
-                     *           "uri": "sip:1001@203.0.113.7:49152;transport=ws",
-                     *           "user_agent": "VoIPBIN softphone 1.0",
-                     *           "source": "203.0.113.7:49152",
-                     *           "transport": "ws",
-                     *           "tm_expire": "2026-01-20T12:05:00.000000Z"
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Extension"];
+                    "application/json": Extension;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `EXTENSION_NOT_FOUND`: There is no such extension. */
+            /** `EXTENSION_NOT_FOUND`: There is no such extension. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -10024,7 +7497,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted extension. */
+            /** The deleted extension. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10034,36 +7507,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d05",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "extension": "1001",
-                     *       "username": "1001",
-                     *       "domain": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01.registrar.voipbin.example",
-                     *       "name": "Desk phone",
-                     *       "detail": "",
-                     *       "registered": false,
-                     *       "contacts": [],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Extension"];
+                    "application/json": Extension;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `EXTENSION_NOT_FOUND`: There is no such extension. */
+            /** `EXTENSION_NOT_FOUND`: There is no such extension. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -10089,7 +7546,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10099,45 +7556,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "name": "Hotline",
-                     *           "detail": "",
-                     *           "actions": [
-                     *             {
-                     *               "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *               "type": "answer",
-                     *               "option": {}
-                     *             },
-                     *             {
-                     *               "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *               "type": "talk",
-                     *               "option": {
-                     *                 "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *                 "language": "en-US"
-                     *               }
-                     *             },
-                     *             {
-                     *               "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d18",
-                     *               "type": "hangup",
-                     *               "option": {
-                     *                 "reason": "normal_clearing"
-                     *               }
-                     *             }
-                     *           ],
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["FlowList"];
+                    "application/json": FlowList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -10153,7 +7572,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -10161,30 +7580,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "Hotline",
-                 *       "actions": [
-                 *         {
-                 *           "type": "answer"
-                 *         },
-                 *         {
-                 *           "type": "talk",
-                 *           "option": {
-                 *             "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales."
-                 *           }
-                 *         },
-                 *         {
-                 *           "type": "hangup"
-                 *         }
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["FlowCreate"];
+                "application/json": FlowCreate;
             };
         };
         responses: {
-            /** @description The new flow. */
+            /** The new flow. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10194,63 +7594,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "option": {}
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *           "type": "talk",
-                     *           "option": {
-                     *             "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *             "language": "en-US"
-                     *           }
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d18",
-                     *           "type": "hangup",
-                     *           "option": {
-                     *             "reason": "normal_clearing"
-                     *           }
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Flow"];
+                    "application/json": Flow;
                 };
             };
-            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
+            /** `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has as many flows as it may have. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has as many flows as it may have. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -10272,7 +7639,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The flow. */
+            /** The flow. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10282,53 +7649,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "option": {}
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *           "type": "talk",
-                     *           "option": {
-                     *             "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *             "language": "en-US"
-                     *           }
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d18",
-                     *           "type": "hangup",
-                     *           "option": {
-                     *             "reason": "normal_clearing"
-                     *           }
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Flow"];
+                    "application/json": Flow;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -10348,16 +7682,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "Hotline"
-                 *     }
-                 */
-                "application/json": components["schemas"]["FlowUpdate"];
+                "application/json": FlowUpdate;
             };
         };
         responses: {
-            /** @description The changed flow. */
+            /** The changed flow. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10367,62 +7696,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "option": {}
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *           "type": "talk",
-                     *           "option": {
-                     *             "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *             "language": "en-US"
-                     *           }
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d18",
-                     *           "type": "hangup",
-                     *           "option": {
-                     *             "reason": "normal_clearing"
-                     *           }
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Flow"];
+                    "application/json": Flow;
                 };
             };
-            /** @description `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
+            /** `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -10446,7 +7742,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted flow. */
+            /** The deleted flow. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10456,53 +7752,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "actions": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "type": "answer",
-                     *           "option": {}
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *           "type": "talk",
-                     *           "option": {
-                     *             "text": "Hello ${voipbin.call.source.target_name}, press 1 for sales.",
-                     *             "language": "en-US"
-                     *           }
-                     *         },
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d18",
-                     *           "type": "hangup",
-                     *           "option": {
-                     *             "reason": "normal_clearing"
-                     *           }
-                     *         }
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Flow"];
+                    "application/json": Flow;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -10521,7 +7784,7 @@ export interface operations {
                 master_call_id?: string;
                 page_size?: number;
                 page_token?: string;
-                status?: components["schemas"]["GroupcallStatus"];
+                status?: GroupcallStatus;
             };
             header?: never;
             path?: never;
@@ -10529,7 +7792,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10539,57 +7802,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0f",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "owner_type": "agent",
-                     *           "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *           "status": "answered",
-                     *           "ring_method": "ring_all",
-                     *           "source": {
-                     *             "type": "tel",
-                     *             "target": "+15551230100",
-                     *             "target_name": "Acme",
-                     *             "name": "",
-                     *             "detail": ""
-                     *           },
-                     *           "destination": {
-                     *             "type": "agent",
-                     *             "target": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *             "target_name": "Jane Doe",
-                     *             "name": "",
-                     *             "detail": ""
-                     *           },
-                     *           "master_call_id": null,
-                     *           "answer_call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "call_ids": [
-                     *             "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e"
-                     *           ],
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["GroupcallList"];
+                    "application/json": GroupcallList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CALL_NOT_FOUND`: There is no such call. */
+            /** `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -10609,7 +7835,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The group call. */
+            /** The group call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10619,52 +7845,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0f",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "agent",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "status": "answered",
-                     *       "ring_method": "ring_all",
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "agent",
-                     *         "target": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *         "target_name": "Jane Doe",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "master_call_id": null,
-                     *       "answer_call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_ids": [
-                     *         "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e"
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Groupcall"];
+                    "application/json": Groupcall;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `GROUPCALL_NOT_FOUND`: There is no such group call. */
+            /** `GROUPCALL_NOT_FOUND`: There is no such group call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -10684,7 +7878,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The group call. */
+            /** The group call. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10694,52 +7888,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0f",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "agent",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "status": "answered",
-                     *       "ring_method": "ring_all",
-                     *       "source": {
-                     *         "type": "tel",
-                     *         "target": "+15551230100",
-                     *         "target_name": "Acme",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "destination": {
-                     *         "type": "agent",
-                     *         "target": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *         "target_name": "Jane Doe",
-                     *         "name": "",
-                     *         "detail": ""
-                     *       },
-                     *       "master_call_id": null,
-                     *       "answer_call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_ids": [
-                     *         "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e"
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Groupcall"];
+                    "application/json": Groupcall;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `GROUPCALL_NOT_FOUND`: There is no such group call. */
+            /** `GROUPCALL_NOT_FOUND`: There is no such group call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -10761,7 +7923,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The agent of the token. */
+            /** The agent of the token. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10771,46 +7933,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+            /** `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -10828,17 +7963,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "current_password": "correct horse battery",
-                 *       "password": "even more correct horse"
-                 *     }
-                 */
-                "application/json": components["schemas"]["MyPasswordUpdate"];
+                "application/json": MyPasswordUpdate;
             };
         };
         responses: {
-            /** @description The own agent. */
+            /** The own agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10848,57 +7977,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+            /** `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `PASSWORD_WRONG`: The current password is wrong. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `PASSWORD_WRONG`: The current password is wrong. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -10918,16 +8020,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "status": "available"
-                 *     }
-                 */
-                "application/json": components["schemas"]["AgentStatusUpdate"];
+                "application/json": AgentStatusUpdate;
             };
         };
         responses: {
-            /** @description The own agent. */
+            /** The own agent. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -10937,46 +8034,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "username": "jane@acme.example",
-                     *       "name": "Jane Doe",
-                     *       "detail": "Second level",
-                     *       "ring_method": "ring_all",
-                     *       "status": "available",
-                     *       "permissions": [
-                     *         "customer_agent"
-                     *       ],
-                     *       "addresses": [
-                     *         {
-                     *           "type": "extension",
-                     *           "target": "1001",
-                     *           "target_name": "",
-                     *           "name": "Desk phone",
-                     *           "detail": ""
-                     *         }
-                     *       ],
-                     *       "tm_login": "2026-01-20T08:58:12.400000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Agent"];
+                    "application/json": Agent;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
+            /** `AGENT_REQUIRED`: These credentials belong to no agent. `CUSTOMER_FROZEN`: The customer is frozen. `PERMISSION_DENIED`: These credentials may not do this. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -10993,10 +8063,10 @@ export interface operations {
         parameters: {
             query?: {
                 call_flow_id?: string;
-                number?: components["schemas"]["PhoneNumber"];
+                number?: PhoneNumber;
                 page_size?: number;
                 page_token?: string;
-                type?: components["schemas"]["NumberType"];
+                type?: NumberType;
             };
             header?: never;
             path?: never;
@@ -11004,7 +8074,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11014,42 +8084,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d06",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "number": "+15551230100",
-                     *           "type": "normal",
-                     *           "call_flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *           "message_flow_id": null,
-                     *           "name": "Hotline",
-                     *           "detail": "",
-                     *           "status": "active",
-                     *           "tm_purchase": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["NumberList"];
+                    "application/json": NumberList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -11062,7 +8110,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11070,18 +8118,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "number": "+15551230100",
-                 *       "call_flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                 *       "name": "Hotline"
-                 *     }
-                 */
-                "application/json": components["schemas"]["NumberCreate"];
+                "application/json": NumberCreate;
             };
         };
         responses: {
-            /** @description The new number. */
+            /** The new number. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11091,58 +8132,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d06",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "number": "+15551230100",
-                     *       "type": "normal",
-                     *       "call_flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "message_flow_id": null,
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "status": "active",
-                     *       "tm_purchase": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Number"];
+                    "application/json": Number;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
-            /** @description `BALANCE_INSUFFICIENT`: The balance does not cover this. */
+            /** `BALANCE_INSUFFICIENT`: The balance does not cover this. */
             402: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `FLOW_NOT_FOUND`: There is no such flow. */
+            /** `FLOW_NOT_FOUND`: There is no such flow. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. `NUMBER_TAKEN`: Somebody has this number. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. `NUMBER_TAKEN`: Somebody has this number. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -11164,7 +8188,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The number. */
+            /** The number. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11174,37 +8198,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d06",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "number": "+15551230100",
-                     *       "type": "normal",
-                     *       "call_flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "message_flow_id": null,
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "status": "active",
-                     *       "tm_purchase": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Number"];
+                    "application/json": Number;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `NUMBER_NOT_FOUND`: There is no such number. */
+            /** `NUMBER_NOT_FOUND`: There is no such number. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -11224,16 +8231,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "call_flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c"
-                 *     }
-                 */
-                "application/json": components["schemas"]["NumberUpdate"];
+                "application/json": NumberUpdate;
             };
         };
         responses: {
-            /** @description The changed number. */
+            /** The changed number. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11243,37 +8245,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d06",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "number": "+15551230100",
-                     *       "type": "normal",
-                     *       "call_flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "message_flow_id": null,
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "status": "active",
-                     *       "tm_purchase": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Number"];
+                    "application/json": Number;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `FLOW_NOT_FOUND`: There is no such flow. `NUMBER_NOT_FOUND`: There is no such number. */
+            /** `FLOW_NOT_FOUND`: There is no such flow. `NUMBER_NOT_FOUND`: There is no such number. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -11297,7 +8282,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The number that was given back. */
+            /** The number that was given back. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11307,37 +8292,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d06",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "number": "+15551230100",
-                     *       "type": "normal",
-                     *       "call_flow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0c",
-                     *       "message_flow_id": null,
-                     *       "name": "Hotline",
-                     *       "detail": "",
-                     *       "status": "deleted",
-                     *       "tm_purchase": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Number"];
+                    "application/json": Number;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `NUMBER_NOT_FOUND`: There is no such number. */
+            /** `NUMBER_NOT_FOUND`: There is no such number. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -11355,7 +8323,7 @@ export interface operations {
             query?: {
                 page_size?: number;
                 page_token?: string;
-                status?: components["schemas"]["ProviderStatus"];
+                status?: ProviderStatus;
             };
             header?: never;
             path?: never;
@@ -11363,7 +8331,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11373,40 +8341,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *           "type": "sip",
-                     *           "name": "Carrier A",
-                     *           "detail": "",
-                     *           "status": "enabled",
-                     *           "hostname": "sip.carrier-a.example",
-                     *           "port": 5060,
-                     *           "transport": "udp",
-                     *           "tech_prefix": "9011",
-                     *           "tech_postfix": "",
-                     *           "tech_headers": {
-                     *             "X-Account": "4711"
-                     *           },
-                     *           "codecs": [
-                     *             "PCMU",
-                     *             "PCMA"
-                     *           ],
-                     *           "allowed_ips": [
-                     *             "198.51.100.16/28"
-                     *           ],
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ProviderList"];
+                    "application/json": ProviderList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -11422,7 +8357,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -11430,21 +8365,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "Carrier A",
-                 *       "hostname": "sip.carrier-a.example",
-                 *       "tech_prefix": "9011",
-                 *       "allowed_ips": [
-                 *         "198.51.100.16/28"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["ProviderCreate"];
+                "application/json": ProviderCreate;
             };
         };
         responses: {
-            /** @description The new carrier. */
+            /** The new carrier. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11454,45 +8379,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "type": "sip",
-                     *       "name": "Carrier A",
-                     *       "detail": "",
-                     *       "status": "enabled",
-                     *       "hostname": "sip.carrier-a.example",
-                     *       "port": 5060,
-                     *       "transport": "udp",
-                     *       "tech_prefix": "9011",
-                     *       "tech_postfix": "",
-                     *       "tech_headers": {
-                     *         "X-Account": "4711"
-                     *       },
-                     *       "codecs": [
-                     *         "PCMU",
-                     *         "PCMA"
-                     *       ],
-                     *       "allowed_ips": [
-                     *         "198.51.100.16/28"
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Provider"];
+                    "application/json": Provider;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PROVIDER_HEADER_REFUSED`: This SIP header cannot be set. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PROVIDER_HEADER_REFUSED`: This SIP header cannot be set. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
@@ -11518,7 +8415,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The carrier. */
+            /** The carrier. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11528,48 +8425,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "type": "sip",
-                     *       "name": "Carrier A",
-                     *       "detail": "",
-                     *       "status": "enabled",
-                     *       "hostname": "sip.carrier-a.example",
-                     *       "port": 5060,
-                     *       "transport": "udp",
-                     *       "tech_prefix": "9011",
-                     *       "tech_postfix": "",
-                     *       "tech_headers": {
-                     *         "X-Account": "4711"
-                     *       },
-                     *       "codecs": [
-                     *         "PCMU",
-                     *         "PCMA"
-                     *       ],
-                     *       "allowed_ips": [
-                     *         "198.51.100.16/28"
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Provider"];
+                    "application/json": Provider;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. */
+            /** `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -11589,16 +8458,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "status": "enabled"
-                 *     }
-                 */
-                "application/json": components["schemas"]["ProviderUpdate"];
+                "application/json": ProviderUpdate;
             };
         };
         responses: {
-            /** @description The changed carrier. */
+            /** The changed carrier. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11608,57 +8472,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "type": "sip",
-                     *       "name": "Carrier A",
-                     *       "detail": "",
-                     *       "status": "enabled",
-                     *       "hostname": "sip.carrier-a.example",
-                     *       "port": 5060,
-                     *       "transport": "udp",
-                     *       "tech_prefix": "9011",
-                     *       "tech_postfix": "",
-                     *       "tech_headers": {
-                     *         "X-Account": "4711"
-                     *       },
-                     *       "codecs": [
-                     *         "PCMU",
-                     *         "PCMA"
-                     *       ],
-                     *       "allowed_ips": [
-                     *         "198.51.100.16/28"
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Provider"];
+                    "application/json": Provider;
                 };
             };
-            /** @description `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PROVIDER_HEADER_REFUSED`: This SIP header cannot be set. */
+            /** `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `PROVIDER_HEADER_REFUSED`: This SIP header cannot be set. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. */
+            /** `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -11682,7 +8518,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted carrier. */
+            /** The deleted carrier. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11692,59 +8528,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "type": "sip",
-                     *       "name": "Carrier A",
-                     *       "detail": "",
-                     *       "status": "enabled",
-                     *       "hostname": "sip.carrier-a.example",
-                     *       "port": 5060,
-                     *       "transport": "udp",
-                     *       "tech_prefix": "9011",
-                     *       "tech_postfix": "",
-                     *       "tech_headers": {
-                     *         "X-Account": "4711"
-                     *       },
-                     *       "codecs": [
-                     *         "PCMU",
-                     *         "PCMA"
-                     *       ],
-                     *       "allowed_ips": [
-                     *         "198.51.100.16/28"
-                     *       ],
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Provider"];
+                    "application/json": Provider;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. */
+            /** `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -11762,7 +8570,7 @@ export interface operations {
                 call_id?: string;
                 page_size?: number;
                 page_token?: string;
-                status?: components["schemas"]["RecordingStatus"];
+                status?: RecordingStatus;
                 tm_create_from?: string;
                 tm_create_to?: string;
             };
@@ -11772,7 +8580,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11782,47 +8590,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d10",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "owner_type": "customer",
-                     *           "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "reference_type": "call",
-                     *           "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *           "status": "ended",
-                     *           "format": "wav",
-                     *           "duration": 42,
-                     *           "filesize": 671788,
-                     *           "file_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d11",
-                     *           "tm_start": "2026-01-20T12:00:06.480000Z",
-                     *           "tm_end": "2026-01-20T12:01:11.015000Z",
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["RecordingList"];
+                    "application/json": RecordingList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `CALL_NOT_FOUND`: There is no such call. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `CALL_NOT_FOUND`: There is no such call. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -11842,7 +8623,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The recording. */
+            /** The recording. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11852,42 +8633,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d10",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "reference_type": "call",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "status": "ended",
-                     *       "format": "wav",
-                     *       "duration": 42,
-                     *       "filesize": 671788,
-                     *       "file_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d11",
-                     *       "tm_start": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_end": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Recording"];
+                    "application/json": Recording;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `RECORDING_NOT_FOUND`: There is no such recording. */
+            /** `RECORDING_NOT_FOUND`: There is no such recording. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -11907,7 +8666,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted recording. */
+            /** The deleted recording. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11917,42 +8676,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d10",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "reference_type": "call",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "call_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "activeflow_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0d",
-                     *       "status": "ended",
-                     *       "format": "wav",
-                     *       "duration": 42,
-                     *       "filesize": 671788,
-                     *       "file_id": null,
-                     *       "tm_start": "2026-01-20T12:00:06.480000Z",
-                     *       "tm_end": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Recording"];
+                    "application/json": Recording;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `RECORDING_NOT_FOUND`: There is no such recording. */
+            /** `RECORDING_NOT_FOUND`: There is no such recording. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -11978,7 +8715,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The URL. */
+            /** The URL. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -11988,39 +8725,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "uri": "https://api.voipbin.example/v1.0/storage_files/01980a4e-5d00-7a11-8c3e-1f2a3b4c5d11/content?expires=1768914000&signature=4b1f9c2e",
-                     *       "filename": "recording.wav",
-                     *       "content_type": "audio/wav",
-                     *       "filesize": 671788,
-                     *       "tm_expire": "2026-01-20T13:00:00.000000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["DownloadUrl"];
+                    "application/json": DownloadUrl;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `RECORDING_NOT_FOUND`: There is no such recording. */
+            /** `RECORDING_NOT_FOUND`: There is no such recording. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `RECORDING_FILE_UNAVAILABLE`: The file of the recording is not stored yet, or was deleted. */
+            /** `RECORDING_FILE_UNAVAILABLE`: The file of the recording is not stored yet, or was deleted. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12036,7 +8764,7 @@ export interface operations {
                 page_size?: number;
                 page_token?: string;
                 provider_id?: string;
-                target?: components["schemas"]["RouteTarget"];
+                target?: RouteTarget;
             };
             header?: never;
             path?: never;
@@ -12044,7 +8772,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12054,40 +8782,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d08",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *           "scope": "default",
-                     *           "name": "US by Carrier A",
-                     *           "detail": "",
-                     *           "provider_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *           "priority": 1,
-                     *           "target": "+1",
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["RouteList"];
+                    "application/json": RouteList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. `PROVIDER_NOT_FOUND`: There is no such carrier. */
+            /** `CUSTOMER_NOT_FOUND`: There is no such customer. `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12100,7 +8808,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -12108,19 +8816,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "name": "US by Carrier A",
-                 *       "provider_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                 *       "priority": 1,
-                 *       "target": "+1"
-                 *     }
-                 */
-                "application/json": components["schemas"]["RouteCreate"];
+                "application/json": RouteCreate;
             };
         };
         responses: {
-            /** @description The new route. */
+            /** The new route. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12130,46 +8830,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d08",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "scope": "default",
-                     *       "name": "US by Carrier A",
-                     *       "detail": "",
-                     *       "provider_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "priority": 1,
-                     *       "target": "+1",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Route"];
+                    "application/json": Route;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `CUSTOMER_NOT_FOUND`: There is no such customer. `PROVIDER_NOT_FOUND`: There is no such carrier. */
+            /** `CUSTOMER_NOT_FOUND`: There is no such customer. `PROVIDER_NOT_FOUND`: There is no such carrier. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -12191,7 +8876,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The route. */
+            /** The route. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12201,35 +8886,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d08",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "scope": "default",
-                     *       "name": "US by Carrier A",
-                     *       "detail": "",
-                     *       "provider_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "priority": 1,
-                     *       "target": "+1",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Route"];
+                    "application/json": Route;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ROUTE_NOT_FOUND`: There is no such route. */
+            /** `ROUTE_NOT_FOUND`: There is no such route. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12249,16 +8919,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "priority": 1
-                 *     }
-                 */
-                "application/json": components["schemas"]["RouteUpdate"];
+                "application/json": RouteUpdate;
             };
         };
         responses: {
-            /** @description The changed route. */
+            /** The changed route. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12268,46 +8933,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d08",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "scope": "default",
-                     *       "name": "US by Carrier A",
-                     *       "detail": "",
-                     *       "provider_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "priority": 1,
-                     *       "target": "+1",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Route"];
+                    "application/json": Route;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `PROVIDER_NOT_FOUND`: There is no such carrier. `ROUTE_NOT_FOUND`: There is no such route. */
+            /** `PROVIDER_NOT_FOUND`: There is no such carrier. `ROUTE_NOT_FOUND`: There is no such route. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -12329,7 +8979,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted route. */
+            /** The deleted route. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12339,35 +8989,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d08",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d1c",
-                     *       "scope": "default",
-                     *       "name": "US by Carrier A",
-                     *       "detail": "",
-                     *       "provider_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d07",
-                     *       "priority": 1,
-                     *       "target": "+1",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Route"];
+                    "application/json": Route;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ROUTE_NOT_FOUND`: There is no such route. */
+            /** `ROUTE_NOT_FOUND`: There is no such route. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -12386,7 +9021,7 @@ export interface operations {
                 page_size?: number;
                 page_token?: string;
                 reference_id?: string;
-                reference_type?: components["schemas"]["StorageFileReferenceType"];
+                reference_type?: StorageFileReferenceType;
             };
             header?: never;
             path?: never;
@@ -12394,7 +9029,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12404,31 +9039,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d11",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "owner_type": "customer",
-                     *           "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "reference_type": "recording",
-                     *           "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d10",
-                     *           "name": "Recording",
-                     *           "filename": "recording.wav",
-                     *           "content_type": "audio/wav",
-                     *           "filesize": 671788,
-                     *           "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                     *           "status": "available",
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["StorageFileList"];
+                    "application/json": StorageFileList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -12451,7 +9062,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The file, without its content. */
+            /** The file, without its content. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12461,39 +9072,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d11",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "reference_type": "recording",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d10",
-                     *       "name": "Recording",
-                     *       "filename": "recording.wav",
-                     *       "content_type": "audio/wav",
-                     *       "filesize": 671788,
-                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                     *       "status": "available",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["StorageFile"];
+                    "application/json": StorageFile;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `STORAGE_FILE_NOT_FOUND`: There is no such file. */
+            /** `STORAGE_FILE_NOT_FOUND`: There is no such file. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12513,7 +9105,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted file. */
+            /** The deleted file. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12523,39 +9115,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d11",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "owner_type": "customer",
-                     *       "owner_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "reference_type": "recording",
-                     *       "reference_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d10",
-                     *       "name": "Recording",
-                     *       "filename": "recording.wav",
-                     *       "content_type": "audio/wav",
-                     *       "filesize": 671788,
-                     *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-                     *       "status": "deleted",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["StorageFile"];
+                    "application/json": StorageFile;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `STORAGE_FILE_NOT_FOUND`: There is no such file. */
+            /** `STORAGE_FILE_NOT_FOUND`: There is no such file. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -12582,7 +9155,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The content, with the content type and name of the file. */
+            /** The content, with the content type and name of the file. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12596,34 +9169,34 @@ export interface operations {
                 };
             };
             400: components["responses"]["InvalidArgument"];
-            /** @description `SIGNATURE_EXPIRED`: The URL has expired. `SIGNATURE_INVALID`: The URL was not made by this platform. */
+            /** `SIGNATURE_EXPIRED`: The URL has expired. `SIGNATURE_INVALID`: The URL was not made by this platform. */
             403: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `STORAGE_FILE_NOT_FOUND`: There is no such file. */
+            /** `STORAGE_FILE_NOT_FOUND`: There is no such file. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
-            /** @description `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
+            /** `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12643,16 +9216,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "expire": 3600
-                 *     }
-                 */
-                "application/json": components["schemas"]["DownloadUrlCreate"];
+                "application/json": DownloadUrlCreate;
             };
         };
         responses: {
-            /** @description The URL. */
+            /** The URL. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12662,40 +9230,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "uri": "https://api.voipbin.example/v1.0/storage_files/01980a4e-5d00-7a11-8c3e-1f2a3b4c5d11/content?expires=1768914000&signature=4b1f9c2e",
-                     *       "filename": "recording.wav",
-                     *       "content_type": "audio/wav",
-                     *       "filesize": 671788,
-                     *       "tm_expire": "2026-01-20T13:00:00.000000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["DownloadUrl"];
+                    "application/json": DownloadUrl;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `STORAGE_FILE_NOT_FOUND`: There is no such file. */
+            /** `STORAGE_FILE_NOT_FOUND`: There is no such file. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -12709,7 +9268,7 @@ export interface operations {
     listWebhookAttempts: {
         parameters: {
             query?: {
-                outcome?: components["schemas"]["WebhookAttemptOutcome"];
+                outcome?: WebhookAttemptOutcome;
                 page_size?: number;
                 page_token?: string;
                 tm_create_from?: string;
@@ -12723,7 +9282,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12733,52 +9292,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "webhook_delivery_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
-                     *           "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *           "event_type": "call.hungup",
-                     *           "attempt": 1,
-                     *           "outcome": "succeeded",
-                     *           "method": "POST",
-                     *           "uri": "https://acme.example/hooks/voipbin",
-                     *           "tm_create": "2026-01-20T12:01:11.057000Z",
-                     *           "tm_start": "2026-01-20T12:01:11.015000Z",
-                     *           "duration_ms": 42,
-                     *           "status_code": 200,
-                     *           "error": null,
-                     *           "remote_ip": "203.0.113.20",
-                     *           "request_headers": {
-                     *             "content-type": "application/json",
-                     *             "x-voipbin-event": "call_hungup"
-                     *           },
-                     *           "response_headers": {
-                     *             "content-type": "text/plain"
-                     *           },
-                     *           "response_body": "ok"
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookAttemptList"];
+                    "application/json": WebhookAttemptList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12796,8 +9323,8 @@ export interface operations {
                 page_size?: number;
                 page_token?: string;
                 resource_id?: string;
-                status?: components["schemas"]["WebhookDeliveryStatus"];
-                target_type?: components["schemas"]["WebhookTargetType"];
+                status?: WebhookDeliveryStatus;
+                target_type?: WebhookTargetType;
                 tm_create_from?: string;
                 tm_create_to?: string;
                 webhook_id?: string;
@@ -12809,7 +9336,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12819,49 +9346,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "target_type": "webhook",
-                     *           "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *           "activeflow_id": null,
-                     *           "uri": "https://acme.example/hooks/voipbin",
-                     *           "method": "POST",
-                     *           "event_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d15",
-                     *           "event_type": "call.hungup",
-                     *           "resource_type": "call",
-                     *           "resource_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *           "status": "succeeded",
-                     *           "attempt_count": 1,
-                     *           "replay_of_id": null,
-                     *           "webhook_replay_id": null,
-                     *           "tm_next_attempt": null,
-                     *           "tm_finish": "2026-01-20T12:01:11.015000Z",
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookDeliveryList"];
+                    "application/json": WebhookDeliveryList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
+            /** `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow. `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12881,7 +9379,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The delivery. */
+            /** The delivery. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12891,72 +9389,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "target_type": "webhook",
-                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "activeflow_id": null,
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d15",
-                     *       "event_type": "call.hungup",
-                     *       "resource_type": "call",
-                     *       "resource_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "status": "succeeded",
-                     *       "attempt_count": 1,
-                     *       "replay_of_id": null,
-                     *       "webhook_replay_id": null,
-                     *       "tm_next_attempt": null,
-                     *       "tm_finish": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_delete": null,
-                     *       "request_body": "{\"id\":\"evt\",\"type\":\"call_hungup\",\"created\":\"2026-01-20T12:01:11.015Z\",\"data\":{}}",
-                     *       "attempts": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d16",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "webhook_delivery_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
-                     *           "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *           "event_type": "call.hungup",
-                     *           "attempt": 1,
-                     *           "outcome": "succeeded",
-                     *           "method": "POST",
-                     *           "uri": "https://acme.example/hooks/voipbin",
-                     *           "tm_create": "2026-01-20T12:01:11.057000Z",
-                     *           "tm_start": "2026-01-20T12:01:11.015000Z",
-                     *           "duration_ms": 42,
-                     *           "status_code": 200,
-                     *           "error": null,
-                     *           "remote_ip": "203.0.113.20",
-                     *           "request_headers": {
-                     *             "content-type": "application/json",
-                     *             "x-voipbin-event": "call_hungup"
-                     *           },
-                     *           "response_headers": {
-                     *             "content-type": "text/plain"
-                     *           },
-                     *           "response_body": "ok"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookDeliveryDetail"];
+                    "application/json": WebhookDeliveryDetail;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. */
+            /** `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -12969,7 +9415,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -12979,7 +9425,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The new delivery. */
+            /** The new delivery. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -12989,55 +9435,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "target_type": "webhook",
-                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "activeflow_id": null,
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d15",
-                     *       "event_type": "call.hungup",
-                     *       "resource_type": "call",
-                     *       "resource_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d0e",
-                     *       "status": "pending",
-                     *       "attempt_count": 0,
-                     *       "replay_of_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
-                     *       "webhook_replay_id": null,
-                     *       "tm_next_attempt": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_finish": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:01:11.015000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookDelivery"];
+                    "application/json": WebhookDelivery;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. */
+            /** `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -13061,7 +9483,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13071,51 +9493,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *           "tm_from": "2026-01-20T00:00:00.000000Z",
-                     *           "tm_to": "2026-01-20T12:00:00.000000Z",
-                     *           "delivery_statuses": [
-                     *             "failed"
-                     *           ],
-                     *           "event_types": [
-                     *             "*"
-                     *           ],
-                     *           "status": "running",
-                     *           "tm_position": "2026-01-20T06:10:00.000000Z",
-                     *           "queued_count": 400,
-                     *           "pending_count": 120,
-                     *           "succeeded_count": 278,
-                     *           "failed_count": 2,
-                     *           "canceled_count": 0,
-                     *           "tm_finish": null,
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:02.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookReplayList"];
+                    "application/json": WebhookReplayList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -13133,18 +9524,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                 *       "tm_from": "2026-01-20T00:00:00Z",
-                 *       "tm_to": "2026-01-20T12:00:00Z"
-                 *     }
-                 */
-                "application/json": components["schemas"]["WebhookReplayCreate"];
+                "application/json": WebhookReplayCreate;
             };
         };
         responses: {
-            /** @description The replay; it has begun. */
+            /** The replay; it has begun. */
             202: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13154,66 +9538,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "tm_from": "2026-01-20T00:00:00.000000Z",
-                     *       "tm_to": "2026-01-20T12:00:00.000000Z",
-                     *       "delivery_statuses": [
-                     *         "failed"
-                     *       ],
-                     *       "event_types": [
-                     *         "*"
-                     *       ],
-                     *       "status": "running",
-                     *       "tm_position": "2026-01-20T06:10:00.000000Z",
-                     *       "queued_count": 400,
-                     *       "pending_count": 120,
-                     *       "succeeded_count": 278,
-                     *       "failed_count": 2,
-                     *       "canceled_count": 0,
-                     *       "tm_finish": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:02.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookReplay"];
+                    "application/json": WebhookReplay;
                 };
             };
-            /** @description `EVENT_TYPE_UNKNOWN`: There is no such event. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
+            /** `EVENT_TYPE_UNKNOWN`: There is no such event. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -13235,7 +9593,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The replay. */
+            /** The replay. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13245,46 +9603,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "tm_from": "2026-01-20T00:00:00.000000Z",
-                     *       "tm_to": "2026-01-20T12:00:00.000000Z",
-                     *       "delivery_statuses": [
-                     *         "failed"
-                     *       ],
-                     *       "event_types": [
-                     *         "*"
-                     *       ],
-                     *       "status": "running",
-                     *       "tm_position": "2026-01-20T06:10:00.000000Z",
-                     *       "queued_count": 400,
-                     *       "pending_count": 120,
-                     *       "succeeded_count": 278,
-                     *       "failed_count": 2,
-                     *       "canceled_count": 0,
-                     *       "tm_finish": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:02.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookReplay"];
+                    "application/json": WebhookReplay;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
+            /** `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -13304,7 +9636,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted replay. */
+            /** The deleted replay. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13314,46 +9646,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d17",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "tm_from": "2026-01-20T00:00:00.000000Z",
-                     *       "tm_to": "2026-01-20T12:00:00.000000Z",
-                     *       "delivery_statuses": [
-                     *         "failed"
-                     *       ],
-                     *       "event_types": [
-                     *         "*"
-                     *       ],
-                     *       "status": "canceled",
-                     *       "tm_position": "2026-01-20T06:10:00.000000Z",
-                     *       "queued_count": 400,
-                     *       "pending_count": 0,
-                     *       "succeeded_count": 278,
-                     *       "failed_count": 2,
-                     *       "canceled_count": 120,
-                     *       "tm_finish": "2026-01-20T12:00:03.000000Z",
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:03.000000Z",
-                     *       "tm_delete": "2026-01-20T12:00:03.000000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookReplay"];
+                    "application/json": WebhookReplay;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
+            /** `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -13371,7 +9677,7 @@ export interface operations {
             query?: {
                 page_size?: number;
                 page_token?: string;
-                status?: components["schemas"]["WebhookStatus"];
+                status?: WebhookStatus;
             };
             header?: never;
             path?: never;
@@ -13379,7 +9685,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page. */
+            /** One page. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13389,49 +9695,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "result": [
-                     *         {
-                     *           "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *           "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *           "name": "Billing backend",
-                     *           "detail": "",
-                     *           "uri": "https://acme.example/hooks/voipbin",
-                     *           "method": "POST",
-                     *           "event_types": [
-                     *             "call.*",
-                     *             "recording.finished"
-                     *           ],
-                     *           "status": "enabled",
-                     *           "disabled_reason": null,
-                     *           "disabled_detail": null,
-                     *           "ordered": true,
-                     *           "timeout": 10,
-                     *           "retry_schedule": [
-                     *             0,
-                     *             60,
-                     *             300,
-                     *             1800,
-                     *             7200,
-                     *             18000,
-                     *             36000,
-                     *             86400
-                     *           ],
-                     *           "tm_secret_overlap_end": null,
-                     *           "tm_last_success": null,
-                     *           "tm_last_failure": null,
-                     *           "tm_failing": null,
-                     *           "failure_count": 0,
-                     *           "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *           "tm_delete": null
-                     *         }
-                     *       ],
-                     *       "next_page_token": ""
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookList"];
+                    "application/json": WebhookList;
                 };
             };
             400: components["responses"]["InvalidArgument"];
@@ -13447,7 +9711,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -13455,21 +9719,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "uri": "https://acme.example/hooks/voipbin",
-                 *       "event_types": [
-                 *         "call.*",
-                 *         "recording.finished"
-                 *       ],
-                 *       "name": "Billing backend"
-                 *     }
-                 */
-                "application/json": components["schemas"]["WebhookCreate"];
+                "application/json": WebhookCreate;
             };
         };
         responses: {
-            /** @description The new endpoint. */
+            /** The new endpoint. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13479,68 +9733,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Billing backend",
-                     *       "detail": "",
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_types": [
-                     *         "call.*",
-                     *         "recording.finished"
-                     *       ],
-                     *       "status": "enabled",
-                     *       "disabled_reason": null,
-                     *       "disabled_detail": null,
-                     *       "ordered": true,
-                     *       "timeout": 10,
-                     *       "retry_schedule": [
-                     *         0,
-                     *         60,
-                     *         300,
-                     *         1800,
-                     *         7200,
-                     *         18000,
-                     *         36000,
-                     *         86400
-                     *       ],
-                     *       "tm_secret_overlap_end": null,
-                     *       "tm_last_success": null,
-                     *       "tm_last_failure": null,
-                     *       "tm_failing": null,
-                     *       "failure_count": 0,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null,
-                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookWithSecret"];
+                    "application/json": WebhookWithSecret;
                 };
             };
-            /** @description `EVENT_TYPE_UNKNOWN`: There is no such event. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `EVENT_TYPE_UNKNOWN`: There is no such event. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-            /** @description `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has as many endpoints as it may have. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has as many endpoints as it may have. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             413: components["responses"]["PayloadTooLarge"];
@@ -13562,7 +9778,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The endpoint, without its secret. */
+            /** The endpoint, without its secret. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13572,57 +9788,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Billing backend",
-                     *       "detail": "",
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_types": [
-                     *         "call.*",
-                     *         "recording.finished"
-                     *       ],
-                     *       "status": "enabled",
-                     *       "disabled_reason": null,
-                     *       "disabled_detail": null,
-                     *       "ordered": true,
-                     *       "timeout": 10,
-                     *       "retry_schedule": [
-                     *         0,
-                     *         60,
-                     *         300,
-                     *         1800,
-                     *         7200,
-                     *         18000,
-                     *         36000,
-                     *         86400
-                     *       ],
-                     *       "tm_secret_overlap_end": null,
-                     *       "tm_last_success": null,
-                     *       "tm_last_failure": null,
-                     *       "tm_failing": null,
-                     *       "failure_count": 0,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Webhook"];
+                    "application/json": Webhook;
                 };
             };
             400: components["responses"]["InvalidArgument"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             429: components["responses"]["RateLimited"];
@@ -13642,19 +9821,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /**
-                 * @example {
-                 *       "event_types": [
-                 *         "call.*",
-                 *         "recording.finished"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["WebhookUpdate"];
+                "application/json": WebhookUpdate;
             };
         };
         responses: {
-            /** @description The changed endpoint. */
+            /** The changed endpoint. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13664,66 +9835,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Billing backend",
-                     *       "detail": "",
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_types": [
-                     *         "call.*",
-                     *         "recording.finished"
-                     *       ],
-                     *       "status": "enabled",
-                     *       "disabled_reason": null,
-                     *       "disabled_detail": null,
-                     *       "ordered": true,
-                     *       "timeout": 10,
-                     *       "retry_schedule": [
-                     *         0,
-                     *         60,
-                     *         300,
-                     *         1800,
-                     *         7200,
-                     *         18000,
-                     *         36000,
-                     *         86400
-                     *       ],
-                     *       "tm_secret_overlap_end": null,
-                     *       "tm_last_success": null,
-                     *       "tm_last_failure": null,
-                     *       "tm_failing": null,
-                     *       "failure_count": 0,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Webhook"];
+                    "application/json": Webhook;
                 };
             };
-            /** @description `EVENT_TYPE_UNKNOWN`: There is no such event. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `EVENT_TYPE_UNKNOWN`: There is no such event. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -13747,7 +9881,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The deleted endpoint. */
+            /** The deleted endpoint. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13757,57 +9891,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Billing backend",
-                     *       "detail": "",
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_types": [
-                     *         "call.*",
-                     *         "recording.finished"
-                     *       ],
-                     *       "status": "disabled",
-                     *       "disabled_reason": "manual",
-                     *       "disabled_detail": null,
-                     *       "ordered": true,
-                     *       "timeout": 10,
-                     *       "retry_schedule": [
-                     *         0,
-                     *         60,
-                     *         300,
-                     *         1800,
-                     *         7200,
-                     *         18000,
-                     *         36000,
-                     *         86400
-                     *       ],
-                     *       "tm_secret_overlap_end": null,
-                     *       "tm_last_success": null,
-                     *       "tm_last_failure": null,
-                     *       "tm_failing": null,
-                     *       "failure_count": 0,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": "2026-01-20T12:01:11.015000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Webhook"];
+                    "application/json": Webhook;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -13824,7 +9921,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -13834,16 +9931,11 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "overlap": 86400
-                 *     }
-                 */
-                "application/json": components["schemas"]["SecretRotate"];
+                "application/json": SecretRotate;
             };
         };
         responses: {
-            /** @description The endpoint with its new secret. */
+            /** The endpoint with its new secret. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13853,58 +9945,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "name": "Billing backend",
-                     *       "detail": "",
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_types": [
-                     *         "call.*",
-                     *         "recording.finished"
-                     *       ],
-                     *       "status": "enabled",
-                     *       "disabled_reason": null,
-                     *       "disabled_detail": null,
-                     *       "ordered": true,
-                     *       "timeout": 10,
-                     *       "retry_schedule": [
-                     *         0,
-                     *         60,
-                     *         300,
-                     *         1800,
-                     *         7200,
-                     *         18000,
-                     *         36000,
-                     *         86400
-                     *       ],
-                     *       "tm_secret_overlap_end": "2026-01-21T12:00:00.000000Z",
-                     *       "tm_last_success": null,
-                     *       "tm_last_failure": null,
-                     *       "tm_failing": null,
-                     *       "failure_count": 0,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null,
-                     *       "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookWithSecret"];
+                    "application/json": WebhookWithSecret;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];
@@ -13921,7 +9975,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -13931,7 +9985,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The delivery; its attempt is under way. */
+            /** The delivery; its attempt is under way. */
             201: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -13941,44 +9995,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d13",
-                     *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
-                     *       "target_type": "webhook",
-                     *       "webhook_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "activeflow_id": null,
-                     *       "uri": "https://acme.example/hooks/voipbin",
-                     *       "method": "POST",
-                     *       "event_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d15",
-                     *       "event_type": "webhook.ping",
-                     *       "resource_type": "webhook",
-                     *       "resource_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d12",
-                     *       "status": "pending",
-                     *       "attempt_count": 0,
-                     *       "replay_of_id": null,
-                     *       "webhook_replay_id": null,
-                     *       "tm_next_attempt": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_finish": null,
-                     *       "tm_create": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_update": "2026-01-20T12:00:00.000000Z",
-                     *       "tm_delete": null
-                     *     }
-                     */
-                    "application/json": components["schemas"]["WebhookDelivery"];
+                    "application/json": WebhookDelivery;
                 };
             };
             400: components["responses"]["InvalidArgumentOrMalformedJson"];
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
-            /** @description `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
+            /** `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint. */
             404: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErrorResponse"];
+                    "application/json": ErrorResponse;
                 };
             };
             408: components["responses"]["RequestTimeout"];

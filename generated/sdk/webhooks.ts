@@ -112,8 +112,8 @@ export interface WebhookMap {
 }
 export type WebhookType = keyof WebhookMap
 
-/** The body of a webhook. */
-export interface WebhookPayload<T extends WebhookType = WebhookType> {
+/** The body of a webhook of one type. */
+export interface WebhookBody<T extends WebhookType> {
   /** The event id: the same in every attempt and to every endpoint. */
   id: string
   type: T
@@ -122,8 +122,10 @@ export interface WebhookPayload<T extends WebhookType = WebhookType> {
   data: WebhookMap[T]
 }
 
+/** The webhooks of some types, of all unless said; narrows by `type`. */
+export type WebhookPayload<T extends WebhookType = WebhookType> = { [K in T]: WebhookBody<K> }[T]
 /** Every webhook; narrows by `type`. */
-export type AnyWebhook = { [T in WebhookType]: WebhookPayload<T> }[WebhookType]
+export type AnyWebhook = WebhookPayload
 
 /** Event type → webhook type: the dot becomes an underscore. */
 export const webhookTypes: {

@@ -66,9 +66,9 @@ describe('a token source', () => {
     const slow = new VoIPBIN({
       token,
       baseUrl: url,
-      fetch: async input => {
-        const answer = await fetch(input)
-        if ((input as Request).url.endsWith('slow') && answer.status === 401) await new Promise<void>(resolve => (late = resolve))
+      fetch: async (url, init) => {
+        const answer = await fetch(url, init)
+        if (url.endsWith('slow') && answer.status === 401) await new Promise<void>(resolve => (late = resolve))
         return answer
       },
     })

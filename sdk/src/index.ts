@@ -4,8 +4,9 @@ import { type Resources, routes } from '../../generated/sdk/resources.ts'
 import type { paths } from '../../generated/sdk/types.ts'
 import { Answer, Listing, type RawPage, type Received } from './answer.ts'
 import { type TokenSource, Tokens } from './credentials.ts'
+import { rootOf, variable } from './defaults.ts'
 import { ConnectionError, TimeoutError, toError } from './errors.ts'
-import { type RetryInfo, sendWithRetries } from './transport.ts'
+import { type Fetch, type RetryInfo, sendWithRetries } from './transport.ts'
 import { within } from './within.ts'
 
 export type { GeneralReason, Reason, ReasonMap, Status } from '../../generated/sdk/reasons.ts'
@@ -33,23 +34,23 @@ export {
   UnsupportedMediaTypeError,
   VoIPBINError,
 } from './errors.ts'
-export type { RetryInfo } from './transport.ts'
+export type { Fetch, RetryInfo } from './transport.ts'
 
 export interface VoIPBINOptions {
-  /** `ak_…` Either this or `token`. */
+  /** `ak_…` Unless this or `token` is given, `VOIPBIN_ACCESS_KEY` of the environment. */
   accessKey?: string | undefined
-  /** A session token, or where to get one. A request that is refused for its token is sent once more with a new one. */
-  token?: TokenSource | undefined
-  /** Where the platform is, with or without `/v1.0`. */
-  baseUrl?: string
+  /** A session token, or where to get one. A request that is refused for its token is sent once more with a new one. Null: none, for signing in. */
+  token?: TokenSource | null | undefined
+  /** Where the platform is, with or without `/v1.0`. Unless given `VOIPBIN_BASE_URL` of the environment, else `https://api.voipbin.net`. */
+  baseUrl?: string | undefined
   /** Attempts after the first. Default 2. */
-  maxRetries?: number
+  maxRetries?: number | undefined
   /** Per attempt, in milliseconds: until the whole answer is there, of files and with `asResponse()` until it begins. Default 30,000. */
-  timeout_ms?: number
+  timeout_ms?: number | undefined
   /** Told before every further attempt. */
-  onRetry?: (info: RetryInfo) => void
-  /** In place of the global one. */
-  fetch?: typeof fetch
+  onRetry?: ((info: RetryInfo) => void) | undefined
+  /** In place of the global one: for a proxy, or in tests. */
+  fetch?: Fetch | undefined
 }
 
 interface Core {
@@ -84,16 +85,20 @@ const shared = new WeakMap<VoIPBINOptions, Tokens>()
 
 class Client implements Core {
   readonly #options: VoIPBINOptions
+  readonly #accessKey: string | undefined
   readonly #tokens: Tokens | undefined
   readonly api: ApiClient<paths>
 
-  constructor(options: VoIPBINOptions) {
-    const { accessKey, token, baseUrl = 'https://api.voipbin.net', timeout_ms = 30_000 } = options
-    if (!accessKey && !token) throw new TypeError('VoIPBIN needs an accessKey or a token')
+  constructor(options: VoIPBINOptions = {}) {
+    const { token, baseUrl, timeout_ms = 30_000 } = options
+    const accessKey = options.accessKey || (token === undefined ? variable('VOIPBIN_ACCESS_KEY') : undefined)
+    if (!accessKey && !token && token !== null)
+      throw new TypeError('VoIPBIN needs an accessKey or a token, or VOIPBIN_ACCESS_KEY in the environment')
     this.#options = options
+    this.#accessKey = accessKey
     if (!accessKey && token) this.#tokens = shared.get(options) ?? new Tokens(token, { timeout_ms, late: () => noToken(timeout_ms) })
     this.api = createClient<paths>({
-      baseUrl: baseUrl.replace(/\/(v1\.0\/?)?$/, ''),
+      baseUrl: rootOf(baseUrl),
       fetch: request => this.#send(request, { signal: request.signal }),
     })
     for (const [resource, methods] of Object.entries(routes)) {
@@ -104,7 +109,7 @@ class Client implements Core {
 
   withOptions(options: VoIPBINOptions): VoIPBIN {
     const { accessKey, token, ...rest } = this.#options
-    const isOther = options.accessKey || options.token
+    const isOther = options.accessKey || options.token !== undefined
     const merged = { ...rest, ...(!isOther && { accessKey, token }), ...options }
     if (this.#tokens && !isOther) shared.set(merged, this.#tokens)
     return new VoIPBIN(merged)
@@ -154,11 +159,11 @@ class Client implements Core {
   }
 
   async #send(request: Request, { isPublic, stream, signal, ...own }: Sending): Promise<Response> {
-    const { accessKey, maxRetries = 2, timeout_ms = 30_000, onRetry, fetch = globalThis.fetch } = this.#options
+    const { maxRetries = 2, timeout_ms = 30_000, onRetry, fetch = globalThis.fetch } = this.#options
     const limit = own.timeout_ms ?? timeout_ms
     const options = { fetch, maxRetries: own.maxRetries ?? maxRetries, timeout_ms: limit, onRetry, signal, stream }
     const { headers } = request
-    if (accessKey && !isPublic) headers.set('authorization', `AccessKey ${accessKey}`)
+    if (this.#accessKey && !isPublic) headers.set('authorization', `AccessKey ${this.#accessKey}`)
     const tokens = this.#tokens
     if (!tokens || isPublic) return sendWithRetries(request, options)
     const late = (): Error => noToken(limit)
@@ -173,4 +178,4 @@ class Client implements Core {
   }
 }
 
-export const VoIPBIN: new (options: VoIPBINOptions) => VoIPBIN = Client as unknown as new (options: VoIPBINOptions) => VoIPBIN
+export const VoIPBIN: new (options?: VoIPBINOptions) => VoIPBIN = Client as unknown as new (options?: VoIPBINOptions) => VoIPBIN

@@ -17,7 +17,7 @@ afterEach(() => {
   for (const client of clients.splice(0)) client.close()
 })
 function connect(url: string, options: Partial<RealtimeOptions> = {}): Realtime {
-  const client = new Realtime({ url, accessKey: 'ak_1', maxDelay_ms: 20, timeout_ms: 5000, ...options })
+  const client = new Realtime({ baseUrl: url, accessKey: 'ak_1', maxDelay_ms: 20, timeout_ms: 5000, ...options })
   clients.push(client)
   return client
 }
@@ -105,10 +105,12 @@ describe('a client', () => {
   })
 
   test('needs credentials and a WebSocket', () => {
-    expect(() => new Realtime({ url: 'ws://localhost' })).toThrow('Realtime needs an accessKey or a token')
+    vi.stubEnv('VOIPBIN_ACCESS_KEY', '')
+    expect(() => new Realtime()).toThrow('Realtime needs an accessKey or a token, or VOIPBIN_ACCESS_KEY in the environment')
+    vi.unstubAllEnvs()
     vi.stubGlobal('WebSocket', undefined)
     try {
-      expect(() => new Realtime({ url: 'ws://localhost', accessKey: 'ak_1' })).toThrow('This runtime has no WebSocket')
+      expect(() => new Realtime({ baseUrl: 'ws://localhost', accessKey: 'ak_1' })).toThrow('This runtime has no WebSocket')
     } finally {
       vi.unstubAllGlobals()
     }

@@ -10,6 +10,7 @@ import {
 } from '../../generated/sdk/realtime.ts'
 import { ClosedError, Connection, RealtimeError } from './connection.ts'
 import { type TokenSource, Tokens } from './credentials.ts'
+import { rootOf, variable } from './defaults.ts'
 import { FrameQueue, type RealtimeFrame } from './frame-queue.ts'
 
 export type {
@@ -42,21 +43,22 @@ export type EventOf<P extends string> = P extends '*'
 export type EventPattern = EventType | `${EventResource}.*` | '*'
 
 export interface RealtimeOptions {
-  /** `wss://…/ws` */
-  url: string
+  /** Unless this or `token` is given, `VOIPBIN_ACCESS_KEY` of the environment. */
   accessKey?: string | undefined
   /** A session token, or where to get one: asked again before the token ends, and when it is refused. */
   token?: TokenSource | undefined
+  /** Where the platform is, as for the client; the address of the socket (`wss://…/ws`) will do. */
+  baseUrl?: string | undefined
   /** For runtimes without a global WebSocket, such as Node 20: that of the package `ws`. */
-  WebSocket?: typeof WebSocket
+  WebSocket?: typeof WebSocket | undefined
   /** Longest pause between attempts to connect, in milliseconds. Default 30,000. */
-  maxDelay_ms?: number
+  maxDelay_ms?: number | undefined
   /** For connecting, for every answer and for the token source, in milliseconds. Default 10,000. */
-  timeout_ms?: number
+  timeout_ms?: number | undefined
   /** Told about every change of the connection. */
-  onState?: (state: RealtimeState) => void
+  onState?: ((state: RealtimeState) => void) | undefined
   /** Told what fails in the background: attempts to connect, topics that are refused when they come back, the token source, handlers. */
-  onError?: (error: unknown) => void
+  onError?: ((error: unknown) => void) | undefined
 }
 export type RealtimeState = 'connecting' | 'open' | 'reconnecting' | 'closed'
 type Handler = (frame: never) => void
@@ -74,6 +76,7 @@ const goodMs = 10_000
  */
 export class Realtime {
   readonly #options: RealtimeOptions
+  readonly #url: string
   readonly #WebSocket: typeof WebSocket
   readonly #timeout_ms: number
   readonly #tokens: Tokens | undefined
@@ -100,11 +103,13 @@ export class Realtime {
   #retry: ReturnType<typeof setTimeout> | undefined
   #renewal: ReturnType<typeof setTimeout> | undefined
 
-  constructor(options: RealtimeOptions) {
-    const { accessKey, token, WebSocket = globalThis.WebSocket } = options
-    if (!accessKey && !token) throw new TypeError('Realtime needs an accessKey or a token')
+  constructor(options: RealtimeOptions = {}) {
+    const { token, WebSocket = globalThis.WebSocket } = options
+    const accessKey = options.accessKey || (token ? undefined : variable('VOIPBIN_ACCESS_KEY'))
+    if (!accessKey && !token) throw new TypeError('Realtime needs an accessKey or a token, or VOIPBIN_ACCESS_KEY in the environment')
     if (!WebSocket) throw new TypeError('This runtime has no WebSocket; pass one, that of the package ws for example')
-    this.#options = options
+    this.#options = { ...options, accessKey }
+    this.#url = `${rootOf(options.baseUrl).replace(/^http/, 'ws')}/ws`
     this.#WebSocket = WebSocket
     this.#timeout_ms = options.timeout_ms ?? 10_000
     const late = (): Error => new Error(`No token within ${this.#timeout_ms} ms.`)
@@ -183,7 +188,7 @@ export class Realtime {
       const credentials = await this.#credentials(this.#refused)
       if (this.#state === 'closed') throw new Error('The client was closed.')
       const connection: Connection = new Connection({
-        url: this.#options.url,
+        url: this.#url,
         WebSocket: this.#WebSocket,
         timeout_ms: this.#timeout_ms,
         onFrame: frame => this.#receive(frame),

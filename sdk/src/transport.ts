@@ -1,8 +1,11 @@
 import { ConnectionError, TimeoutError } from './errors.ts'
 import { within } from './within.ts'
 
+/** What a request is sent with: a part of the global `fetch`, so that others fit in as well, for example that of undici with a `dispatcher`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
 export interface TransportOptions {
-  fetch: typeof fetch
+  fetch: Fetch
   /** Attempts after the first. */
   maxRetries: number
   /** Per attempt, in milliseconds: until the whole answer is there, or until it begins when it is streamed. */
@@ -32,8 +35,9 @@ const longestWaitMs = 60_000
 
 /** Sends a request, and again while it makes sense: after connection errors, 408, 429, 5xx, and a 409 that carries `Retry-After`. */
 export async function sendWithRetries(request: Request, options: TransportOptions): Promise<Response> {
+  const init = await initOf(request)
   for (let attempt = 1; ; attempt++) {
-    const { response, error } = await once(request.clone(), options)
+    const { response, error } = await once(request.url, init, options)
     const delay_ms = attempt > options.maxRetries ? undefined : pauseBefore(attempt, request, response)
     if (delay_ms === undefined) {
       if (response) return response
@@ -50,12 +54,21 @@ interface Outcome {
   error?: ConnectionError
 }
 
+/** The parts of a request. A Request itself is no good to the `fetch` of another library, and a test would have to take it apart. */
+async function initOf(request: Request): Promise<RequestInit> {
+  const headers = Object.fromEntries(request.headers)
+  const isText = /json|^$/.test(headers['content-type'] ?? '')
+  const copy = request.clone()
+  const body = await (isText ? copy.text() : copy.arrayBuffer())
+  return { method: request.method, headers, ...(body && { body }) }
+}
+
 /** One attempt. Rejects only when the caller gives up. */
-async function once(request: Request, { fetch, timeout_ms, signal, stream }: TransportOptions): Promise<Outcome> {
+async function once(url: string, init: RequestInit, { fetch, timeout_ms, signal, stream }: TransportOptions): Promise<Outcome> {
   const late = (): Error => new TimeoutError(`No answer within ${timeout_ms} ms.`)
   try {
     const send = async (stop: AbortSignal): Promise<Response> => {
-      const response = await fetch(new Request(request, { signal: stop }))
+      const response = await fetch(url, { ...init, signal: stop })
       return stream ? streamed(response, signal) : whole(response)
     }
     return { response: await within(send, { timeout_ms, late, signal }) }

@@ -48,7 +48,7 @@ async function webhook(): Promise<unknown> {
 }
 
 async function events(url: string, WebSocket?: CheckOptions['WebSocket']): Promise<unknown> {
-  const realtime = new Realtime({ url: `${url.replace(/^http/, 'ws')}/ws`, accessKey: 'ak_check', ...(WebSocket && { WebSocket }) })
+  const realtime = new Realtime({ baseUrl: url, accessKey: 'ak_check', ...(WebSocket && { WebSocket }) })
   const [handled, looped]: [string[], string[]] = [[], []]
   realtime.on('call.*', event => handled.push(event.event_type))
   await realtime.subscribe('call')

@@ -18,7 +18,7 @@ describe('the package', () => {
   test('is self-contained: no dependency, no source, nothing of the repository', () => {
     const manifest = JSON.parse(readFileSync(path.join(packed.folder, 'package.json'), 'utf8')) as Record<string, unknown>
     expect(manifest).toMatchObject({ type: 'module', sideEffects: false, license: 'Apache-2.0', engines: { node: '>=20' } })
-    expect(manifest).toMatchObject({ repository: { directory: 'sdk' }, publishConfig: { access: 'public', provenance: true } })
+    expect(manifest).toMatchObject({ publishConfig: { access: 'public' } })
     for (const field of ['dependencies', 'devDependencies', 'scripts', 'private']) expect(manifest).not.toHaveProperty(field)
     expect(Object.keys(manifest.exports as object)).toEqual(['.', './webhooks', './realtime', './flow', './package.json'])
     expect(readdirSync(packed.folder).sort()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json'])

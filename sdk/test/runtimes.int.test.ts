@@ -101,7 +101,7 @@ describe('the tarball runs on', () => {
   test.each(["the machine's Node", 'Node 22', 'Node 24'])('the command on %s', { timeout: 60_000 }, async name => {
     const [node = ''] = runtimes[name]?.() ?? []
     const bin = path.join(packed.app, 'node_modules/.bin/voipbin')
-    const env = { VOIPBIN_ACCESSKEY: 'ak_check', VOIPBIN_API_URL: platform.url, XDG_CONFIG_HOME: path.join(packed.app, '.config') }
+    const env = { VOIPBIN_ACCESS_KEY: 'ak_check', VOIPBIN_BASE_URL: platform.url, XDG_CONFIG_HOME: path.join(packed.app, '.config') }
     const { version } = JSON.parse(readFileSync(path.join(packed.folder, 'package.json'), 'utf8')) as { version: string }
     expect(await packed.run(node, [bin, '--version'])).toBe(`${version}\n`)
     const rows = await packed.run(node, [bin, 'calls', 'list', '--all', '--output', 'jsonl'], env)

@@ -11,7 +11,7 @@ export interface Arguments {
 }
 
 /** Those of every command. */
-export const everywhere: Flags = { help: 'switch', output: 'value', profile: 'value', api_url: 'value' }
+export const everywhere: Flags = { help: 'switch', output: 'value', profile: 'value', base_url: 'value' }
 const short: Record<string, string> = { h: 'help', o: 'output', d: 'data' }
 
 /** Splits a command line. Names are those of the contract; `--page-size` is `--page_size`, `--destinations.0.target` one of `destinations.*.target`. */

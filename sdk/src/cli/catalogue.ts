@@ -47,7 +47,7 @@ export const resources: readonly string[] = [...new Set(operations.map(({ resour
 
 /** Commands that are no resource, with their flags beside those of every command. */
 export const builtIns: Readonly<Record<string, { summary: string; flags: Flags }>> = {
-  login: { summary: 'Signs in and keeps the credentials in a profile.', flags: { username: 'value', accesskey: 'switch' } },
+  login: { summary: 'Signs in and keeps the credentials in a profile.', flags: { username: 'value', access_key: 'switch' } },
   logout: { summary: 'Ends the session and forgets the profile.', flags: {} },
   whoami: { summary: 'Tells whose credentials are used, and where.', flags: {} },
   listen: {

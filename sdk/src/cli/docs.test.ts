@@ -6,6 +6,7 @@ import { serve } from '../server-fixture.ts'
 import { readArguments } from './arguments.ts'
 import { builtIns } from './catalogue.ts'
 import { world } from './io-fixture.ts'
+import { writeProfile } from './profiles.ts'
 
 // Blocks marked `run` are run against a platform by e2e/journeys/9-cli.e2e.test.ts; the others must at least be understood.
 const page = readFileSync(path.resolve(import.meta.dirname, '../../../docs/cli.md'), 'utf8')
@@ -23,7 +24,9 @@ test.each(lines)('%s', async line => {
   // These would ask or go on for ever; what they do has tests of its own.
   if (first in builtIns) return expect(readArguments(words.slice(1), builtIns[first]?.flags ?? {}).values.has('help')).toBe(false)
   const { url, seen } = await serve({ status: 200, body: { result: [], next_page_token: '' } })
-  const env = { VOIPBIN_ACCESSKEY: 'ak_test', VOIPBIN_API_URL: url }
-  expect(await world({ env }).run(...words)).toMatchObject({ code: 0, err: '' })
+  const env = { VOIPBIN_ACCESS_KEY: 'ak_test', VOIPBIN_BASE_URL: url }
+  const place = world({ env })
+  writeProfile(place.io.env, 'staging', { base_url: url, access_key: 'ak_staging' })
+  expect(await place.run(...words)).toMatchObject({ code: 0, err: '' })
   expect(seen).toHaveLength(1)
 })

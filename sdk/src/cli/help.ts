@@ -4,7 +4,7 @@ import { builtIns, type Operation, operations, resources } from './catalogue.ts'
 const everywhere = `Flags of every command:
   --output table|json|jsonl   How results are shown. Tables on a terminal, else JSON.
   --profile NAME              Which credentials; else VOIPBIN_PROFILE, else 'default'.
-  --api_url URL               Where the platform is; else VOIPBIN_API_URL, else that of the profile.
+  --base_url URL               Where the platform is; else VOIPBIN_BASE_URL, else that of the profile.
   --help                      More about a command.
 `
 
@@ -18,7 +18,7 @@ ${table(Object.entries(builtIns).map(([name, { summary }]) => [name, summary]))}
 Resources:
 ${table(resources.map(name => [name, verbsOf(name).join(', ')]))}
 ${everywhere}
-VOIPBIN_ACCESSKEY and VOIPBIN_API_URL win over the profile. Begin with: voipbin login
+VOIPBIN_ACCESS_KEY and VOIPBIN_BASE_URL win over the profile. Begin with: voipbin login
 `
 
 const verbsOf = (resource: string): string[] => operations.filter(one => one.resource === resource).map(({ verb }) => verb)
@@ -103,15 +103,15 @@ export function table(rows: readonly (readonly [string, string])[]): string {
 }
 
 const builtInHelp: Record<string, string> = {
-  login: `voipbin login [--username NAME] [--accesskey] [--api_url URL] [--profile NAME]
+  login: `voipbin login [--username NAME] [--access_key] [--base_url URL] [--profile NAME]
 
-Asks for user name and password, or with --accesskey for an access key, tries them, and keeps the session or the key in a file that only you can
-read. Without a terminal the password or the key is read from standard input; VOIPBIN_ACCESSKEY is taken as the key. A session lives on while it
+Asks for user name and password, or with --access_key for an access key, tries them, and keeps the session or the key in a file that only you can
+read. Without a terminal the password or the key is read from standard input; VOIPBIN_ACCESS_KEY is taken as the key. A session lives on while it
 is used and ends after an hour without; an access key stays.
 
 Examples:
-  voipbin login --api_url http://localhost:8080
-  voipbin login --accesskey < key.txt
+  voipbin login --base_url http://localhost:8080
+  voipbin login --access_key < key.txt
 `,
   logout: `voipbin logout [--profile NAME]
 

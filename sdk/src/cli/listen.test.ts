@@ -18,7 +18,7 @@ const event = (seq: number, event_type: string, resource_id = 'x') => ({
   resource_id,
   data: { id: resource_id, status: 'hungup' },
 })
-const near = (url: string) => ({ VOIPBIN_ACCESSKEY: 'ak_test', VOIPBIN_API_URL: url.replace('ws:', 'http:') })
+const near = (url: string) => ({ VOIPBIN_ACCESS_KEY: 'ak_test', VOIPBIN_BASE_URL: url.replace('ws:', 'http:') })
 
 test('shows the events that are wanted, a line each, until Ctrl-C', async () => {
   const { url, frames, send } = await serveSocket()

@@ -33,7 +33,7 @@ export async function listen(io: Io, given: Arguments): Promise<number> {
   const counts = { events: 0, delivered: 0, failed: 0 }
   try {
     await subscribe(io, realtime, wanted)
-    io.err(`Listening on ${session.api_url}${wanted.url ? `, forwarding to ${wanted.url}` : ''}. Ctrl-C ends it.\n`)
+    io.err(`Listening on ${session.base_url}${wanted.url ? `, forwarding to ${wanted.url}` : ''}. Ctrl-C ends it.\n`)
     for await (const frame of realtime) {
       if (frame.type === 'gap') io.err(`Events may be missing here (${frame.reason}).\n`)
       else if (isWanted(frame.event_type, wanted.patterns)) {
@@ -99,12 +99,12 @@ async function secretOf(io: Io, { values }: Arguments): Promise<string> {
   return made
 }
 
-async function open(io: Io, { ws_url, credentials }: Session): Promise<Realtime> {
+async function open(io: Io, { base_url, credentials }: Session): Promise<Realtime> {
   // Node 20 has no WebSocket of its own.
   const Own = globalThis.WebSocket ?? ((await import('ws')).WebSocket as unknown as typeof WebSocket)
   let wasOpen = false
   return new Realtime({
-    url: ws_url,
+    baseUrl: base_url,
     ...credentials,
     WebSocket: Own,
     onState: state => {

@@ -16,8 +16,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 const environment = (url: string, more: Record<string, string> = {}) => {
-  const { VOIPBIN_ACCESSKEY: _, NO_COLOR: __, ...rest } = process.env
-  return { ...rest, XDG_CONFIG_HOME: folder, VOIPBIN_API_URL: url, TERM: 'xterm', ...more }
+  const { VOIPBIN_ACCESS_KEY: _, NO_COLOR: __, ...rest } = process.env
+  return { ...rest, XDG_CONFIG_HOME: folder, VOIPBIN_BASE_URL: url, TERM: 'xterm', ...more }
 }
 
 /** A process, what it wrote so far, and its end. */
@@ -60,14 +60,14 @@ describe('in a terminal', { timeout: 40_000 }, () => {
 
   test('results are a table with a bold head', async () => {
     const { url } = await serve({ status: 200, body: { result: [{ id: 'x', name: 'Menu' }], next_page_token: '' } })
-    const { ended } = inTerminal('flows list', environment(url, { VOIPBIN_ACCESSKEY: 'ak_test' }))
+    const { ended } = inTerminal('flows list', environment(url, { VOIPBIN_ACCESS_KEY: 'ak_test' }))
     expect((await ended).out.replaceAll('\r', '')).toBe('\u001b[1mID  NAME\u001b[0m\nx   Menu\n')
   })
 })
 
 test('Ctrl-C gives up a request that hangs', { timeout: 40_000 }, async () => {
   const { url, seen } = await serve('hang')
-  const { child, ended } = start(process.execPath, [main, 'flows', 'list'], environment(url, { VOIPBIN_ACCESSKEY: 'ak_test' }))
+  const { child, ended } = start(process.execPath, [main, 'flows', 'list'], environment(url, { VOIPBIN_ACCESS_KEY: 'ak_test' }))
   await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(1)
   child.kill('SIGINT')
   expect(await ended).toEqual({ code: 130, signal: null, out: '\n' })
@@ -77,7 +77,7 @@ test('a reader that has seen enough is no error', { timeout: 40_000 }, async () 
   const rows = Array.from({ length: 20_000 }, (_, i) => ({ id: `row-${i}` }))
   const { url } = await serve({ status: 200, body: { result: rows, next_page_token: '' } })
   const line = `'${process.execPath}' '${main}' flows list --output jsonl | head -n 1; echo "\${PIPESTATUS[0]}"`
-  const { ended } = start('bash', ['-c', line], environment(url, { VOIPBIN_ACCESSKEY: 'ak_test' }))
+  const { ended } = start('bash', ['-c', line], environment(url, { VOIPBIN_ACCESS_KEY: 'ak_test' }))
   expect(await ended).toMatchObject({ out: '{"id":"row-0"}\n0\n' })
 })
 

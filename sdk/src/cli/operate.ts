@@ -5,7 +5,7 @@ import { operationHelp } from './help.ts'
 import { flagsOf, readInput } from './input.ts'
 import { type Io, Progress } from './io.ts'
 import { formatOf, printOne, printRows } from './output.ts'
-import { openSession } from './session.ts'
+import { openSession, publicClient } from './session.ts'
 import { UsageError } from './usage.ts'
 
 /** Flags of an operation: its fields, where the body comes from, and whether all pages are wanted. */
@@ -26,7 +26,7 @@ export async function operate(io: Io, operation: Operation, words: readonly stri
   if (operation.isBytes && io.outIsTty) throw new UsageError('This is a file, not text: send it somewhere, with `> file` for example.')
   const path = pathValues(operation, given)
   const { query, body } = await readInput(io, operation.command, given.values)
-  const { client } = openSession(io, given.values, operation.isPublic)
+  const client = operation.isPublic ? publicClient(io, given.values) : openSession(io, given.values).client
   const { isBytes, isList, hasQuery, hasBody } = operation
   const [resource, method] = operation.client
   // By route data, as the client itself is made; the contract's types hold for both.

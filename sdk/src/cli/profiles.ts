@@ -6,8 +6,8 @@ import { UsageError } from './usage.ts'
 
 /** One installation and how to get in. */
 export interface Profile {
-  api_url: string
-  accesskey?: string
+  base_url: string
+  access_key?: string
   /** A session token, which lives for an hour and is exchanged while it is used. */
   token?: string
   username?: string

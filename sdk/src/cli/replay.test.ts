@@ -3,7 +3,7 @@ import { serve } from '../server-fixture.ts'
 import { world } from './io-fixture.ts'
 import { timeOf } from './replay.ts'
 
-const to = (url: string) => ({ VOIPBIN_ACCESSKEY: 'ak_test', VOIPBIN_API_URL: url })
+const to = (url: string) => ({ VOIPBIN_ACCESS_KEY: 'ak_test', VOIPBIN_BASE_URL: url })
 const delivery = (status: string, attempt_count: number) => ({
   id: 'd2',
   event_type: 'call.hungup',

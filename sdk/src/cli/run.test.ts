@@ -14,7 +14,7 @@ const call = (n: number, status = 'completed') => ({
   tm_create: '2026-01-20T12:00:00.000000Z',
   tm_delete: null,
 })
-const to = (url: string, more: Record<string, string> = {}) => ({ VOIPBIN_ACCESSKEY: 'ak_test', VOIPBIN_API_URL: url, ...more })
+const to = (url: string, more: Record<string, string> = {}) => ({ VOIPBIN_ACCESS_KEY: 'ak_test', VOIPBIN_BASE_URL: url, ...more })
 
 describe('a list', () => {
   const pages = [
@@ -150,7 +150,7 @@ describe('what the platform refuses ends with 1 and', () => {
     const { url } = await serve({ status: 401, body: refusal('UNAUTHENTICATED', 'UNAUTHENTICATED') })
     const { code, err } = await world({ env: to(url) }).run('calls', 'list')
     expect(code).toBe(1)
-    expect(err).toContain('request_id: r-1\n  Run `voipbin login`, or check VOIPBIN_ACCESSKEY.\n')
+    expect(err).toContain('request_id: r-1\n  Run `voipbin login`, or check VOIPBIN_ACCESS_KEY.\n')
     expect(err).not.toContain('ak_test')
   })
 
@@ -203,14 +203,14 @@ describe('what cannot be understood ends with 2 and sends nothing:', () => {
     expect(await world().run('calls', 'list')).toEqual({
       code: 2,
       out: '',
-      err: 'error: You are not signed in. Run `voipbin login`, or set VOIPBIN_ACCESSKEY.\n',
+      err: 'error: You are not signed in. Run `voipbin login`, or set VOIPBIN_ACCESS_KEY.\n',
     })
   })
 })
 
 describe('help', () => {
   test.each([
-    { words: ['--help'], want: ['calls', 'login', 'VOIPBIN_API_URL'] },
+    { words: ['--help'], want: ['calls', 'login', 'VOIPBIN_BASE_URL'] },
     { words: ['calls', '--help'], want: ['hangup <id>', 'Calls one or more destinations.'] },
     {
       words: ['calls', 'create', '--help'],

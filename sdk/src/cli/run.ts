@@ -88,7 +88,7 @@ function explain(io: Io, error: unknown): number {
     const details = error.details.map(
       ({ field, rule, expected }) => `  ${clean(`${field}: ${rule}${expected === undefined ? '' : ` (${expected})`}`)}\n`,
     )
-    const hint = error.http_status === 401 ? '  Run `voipbin login`, or check VOIPBIN_ACCESSKEY.\n' : ''
+    const hint = error.http_status === 401 ? '  Run `voipbin login`, or check VOIPBIN_ACCESS_KEY.\n' : ''
     io.err(
       `${head} ${clean(error.message.replace(/ \(request [^)]*\)$/, ''))}\n${details.join('')}  request_id: ${error.request_id}\n${hint}`,
     )

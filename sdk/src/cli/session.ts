@@ -1,21 +1,21 @@
 import type { TokenRequest } from '../credentials.ts'
+import { hostedUrl, rootOf } from '../defaults.ts'
 import { VoIPBINError } from '../errors.ts'
 import { VoIPBIN } from '../index.ts'
 import type { RetryInfo } from '../transport.ts'
 import type { Io } from './io.ts'
-import { readProfiles, writeProfile } from './profiles.ts'
+import { type Profile, readProfiles, writeProfile } from './profiles.ts'
 import { UsageError } from './usage.ts'
 
 export type Credentials = { accessKey: string } | { token: (request: TokenRequest) => Promise<string> }
 export interface Session {
-  profile: string
-  api_url: string
-  ws_url: string
+  /** Null when the credentials are those of the environment. */
+  profile: string | null
+  base_url: string
   credentials: Credentials
   client: VoIPBIN
 }
 
-export const defaultUrl = 'https://api.voipbin.net'
 /** A token with less than this left is exchanged before it is used. */
 const renewMs = 15 * 60_000
 
@@ -24,36 +24,50 @@ export const profileName = (io: Io, values: ReadonlyMap<string, string[]>): stri
 
 /** What the user said where the platform is, by flag or environment. */
 export function givenUrl(io: Io, values: ReadonlyMap<string, string[]>): string | undefined {
-  const url = values.get('api_url')?.at(-1) ?? io.env.VOIPBIN_API_URL
+  const url = values.get('base_url')?.at(-1) ?? io.env.VOIPBIN_BASE_URL
   if (!url) return undefined
   if (!/^https?:\/\/[^/]/.test(url) || !URL.canParse(url)) throw new UsageError(`'${url}' is no http or https URL.`)
-  return plainUrl(url)
+  return rootOf(url)
 }
 
-const plainUrl = (url: string): string => url.replace(/\/(v1\.0\/?)?$/, '')
+interface Source {
+  name: string
+  base_url: string
+  /** Of the environment. */
+  key: string | undefined
+  stored: Profile | undefined
+}
 
-/** Credentials of the environment, else of the profile. Throws UsageError when there are none and some are needed. */
-export function openSession(io: Io, values: ReadonlyMap<string, string[]>, isPublic = false): Session {
+/**
+ * Credentials and the place they are for come from one source, because no place is to see what was meant for another: the profile that `--profile` names,
+ * else the environment, else the profile that is signed in.
+ */
+function sourceOf(io: Io, values: ReadonlyMap<string, string[]>): Source {
   const name = profileName(io, values)
   const stored = readProfiles(io.env)[name]
-  const url = givenUrl(io, values)
-  const api_url = url ?? stored?.api_url ?? defaultUrl
-  const key = io.env.VOIPBIN_ACCESSKEY
-  const ws_url = `${api_url.replace(/^http/, 'ws')}/ws`
-  const session = (credentials: Credentials): Session => {
-    const client = new VoIPBIN({ ...credentials, baseUrl: api_url, onRetry: info => tellRetry(io, info) })
-    return { profile: name, api_url, ws_url, credentials, client }
-  }
-  // Public operations send none.
-  if (isPublic) return session({ accessKey: 'none' })
+  const isNamed = values.has('profile')
+  const key = isNamed ? undefined : io.env.VOIPBIN_ACCESS_KEY?.trim()
+  const given = isNamed && !values.has('base_url') ? undefined : givenUrl(io, values)
+  const base_url = given ?? (key ? undefined : stored?.base_url) ?? hostedUrl
+  return { name, base_url, key, stored }
+}
+
+/** A client without credentials, for operations that need none. */
+export const publicClient = (io: Io, values: ReadonlyMap<string, string[]>): VoIPBIN =>
+  new VoIPBIN({ token: null, baseUrl: sourceOf(io, values).base_url, onRetry: info => tellRetry(io, info) })
+
+/** Throws UsageError when there are no credentials, or they are for another place. */
+export function openSession(io: Io, values: ReadonlyMap<string, string[]>): Session {
+  const { name, base_url, key, stored } = sourceOf(io, values)
   if (!key && !stored) throw new UsageError(noCredentials(name))
-  // What was stored for one place must not be shown to another.
-  if (!key && stored && stored.api_url !== api_url)
+  if (!key && stored && stored.base_url !== base_url)
     throw new UsageError(
-      `The profile '${name}' is for ${stored.api_url}, not for ${api_url}. Sign in there, or set VOIPBIN_ACCESSKEY for this command.`,
+      `The profile '${name}' is for ${stored.base_url}, not for ${base_url}. Sign in there, or set VOIPBIN_ACCESS_KEY for this command.`,
     )
-  const accessKey = key || stored?.accesskey
-  return session(accessKey ? { accessKey } : { token: tokenSource(io, name) })
+  const accessKey = key || stored?.access_key
+  const credentials = accessKey ? { accessKey } : { token: tokenSource(io, name) }
+  const client = new VoIPBIN({ ...credentials, baseUrl: base_url, onRetry: info => tellRetry(io, info) })
+  return { profile: key ? null : name, base_url, credentials, client }
 }
 
 /** A pause that one would take for a hang. */
@@ -64,7 +78,7 @@ function tellRetry({ err, errIsTty }: Io, { delay_ms, status }: RetryInfo): void
 
 const noCredentials = (name: string): string =>
   name === 'default'
-    ? 'You are not signed in. Run `voipbin login`, or set VOIPBIN_ACCESSKEY.'
+    ? 'You are not signed in. Run `voipbin login`, or set VOIPBIN_ACCESS_KEY.'
     : `There is no profile '${name}'. Run \`voipbin login --profile ${name}\`.`
 
 /** The token of a profile, exchanged for a new one in time. Another command may have done that meanwhile: the file is read again. */
@@ -76,7 +90,7 @@ function tokenSource(io: Io, name: string): (request: TokenRequest) => Promise<s
     const isRefused = refresh && profile.token === last
     last = profile.token
     if (!isRefused && endOf(profile.token) - Date.now() > renewMs) return last
-    const client = new VoIPBIN({ token: profile.token, baseUrl: profile.api_url })
+    const client = new VoIPBIN({ token: profile.token, baseUrl: profile.base_url })
     try {
       const { token } = await client.auth.refresh({ signal: io.signal })
       writeProfile(io.env, name, { ...profile, token })

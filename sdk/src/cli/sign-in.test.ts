@@ -44,7 +44,7 @@ test('login by password keeps the session where only its owner reads it; logout 
   expect(readFileSync(path.join(folder, 'config.json'), 'utf8')).not.toContain('correct horse')
   const who = await place.run('whoami', '--output', 'json')
   expect(JSON.parse(who.out)).toEqual({
-    api_url: url,
+    base_url: url,
     profile: 'default',
     credentials: 'session',
     agent_id: 'a1',
@@ -63,7 +63,7 @@ test('login by password keeps the session where only its owner reads it; logout 
 test('a wrong password is refused by the platform and changes nothing', async () => {
   const { url } = await platform({ valid: token(60), next: '' })
   const place = world({ input: 'wrong\n' })
-  const { code, err } = await place.run('login', '--username', 'jane@acme.example', '--api_url', url)
+  const { code, err } = await place.run('login', '--username', 'jane@acme.example', '--base_url', url)
   expect(code).toBe(1)
   expect(err).toContain('error: LOGIN_FAILED')
   expect(readProfiles(place.io.env)).toEqual({})
@@ -72,48 +72,57 @@ test('a wrong password is refused by the platform and changes nothing', async ()
 test('login by access key reads it from standard input, and refuses one among the arguments without repeating it', async () => {
   const { url } = await platform({ valid: '', next: '' })
   const place = world({ input: 'ak_right\n' })
-  expect((await place.run('login', '--accesskey', '--profile', 'ci', '--api_url', url)).code).toBe(0)
-  expect(readProfiles(place.io.env)).toEqual({ ci: { api_url: url, accesskey: 'ak_right' } })
+  expect((await place.run('login', '--access_key', '--profile', 'ci', '--base_url', url)).code).toBe(0)
+  expect(readProfiles(place.io.env)).toEqual({ ci: { base_url: url, access_key: 'ak_right' } })
   const who = await place.run('whoami', '--profile', 'ci')
-  expect(JSON.parse(who.out)).toEqual({ api_url: url, profile: 'ci', credentials: 'access key', customer_id: 'c1', name: 'Acme' })
-  const argued = await place.run('login', '--accesskey', 'ak_secret')
+  expect(JSON.parse(who.out)).toEqual({ base_url: url, profile: 'ci', credentials: 'access key', customer_id: 'c1', name: 'Acme' })
+  const argued = await place.run('login', '--access_key', 'ak_secret')
   expect(argued.code).toBe(2)
   expect(argued.err).not.toContain('ak_secret')
   const wrong = world({ input: 'ak_wrong\n' })
-  expect((await wrong.run('login', '--accesskey', '--api_url', url)).code).toBe(1)
+  expect((await wrong.run('login', '--access_key', '--base_url', url)).code).toBe(1)
   expect(readProfiles(wrong.io.env)).toEqual({})
 })
 
-test('the environment wins over the profile, and what is stored goes nowhere else', async () => {
-  const { url, seen } = await platform({ valid: '', next: '' })
-  const place = world({ env: { VOIPBIN_ACCESSKEY: 'ak_right', VOIPBIN_API_URL: url } })
-  writeProfile(place.io.env, 'default', { api_url: 'http://127.0.0.1:1', accesskey: 'ak_stored' })
-  expect((await place.run('customers', 'get_own')).code).toBe(0)
-  const other = world({ env: { VOIPBIN_API_URL: url, XDG_CONFIG_HOME: place.config } })
-  const { code, err } = await other.run('customers', 'get_own')
-  expect(code).toBe(2)
-  expect(err).toContain("The profile 'default' is for http://127.0.0.1:1, not for")
-  expect(seen.map(({ headers }) => headers.authorization)).toEqual(['AccessKey ak_right'])
+test('credentials and the place they are for come from one source', async () => {
+  const { url, seen } = await serve({ status: 200, body: { id: 'c1' } })
+  const far = 'http://127.0.0.1:1'
+  const given = async (env: Record<string, string>, ...words: string[]) => {
+    const place = world({ env })
+    writeProfile(place.io.env, 'default', { base_url: far, access_key: 'ak_stored' })
+    writeProfile(place.io.env, 'near', { base_url: url, access_key: 'ak_near' })
+    return place.run('customers', 'get_own', ...words)
+  }
+  const right = { VOIPBIN_ACCESS_KEY: 'ak_right', VOIPBIN_BASE_URL: url }
+  expect(await given(right)).toMatchObject({ code: 0 })
+  expect(await given({ VOIPBIN_ACCESS_KEY: 'ak_right' }, '--base_url', url)).toMatchObject({ code: 0 })
+  expect(await given({ ...right, VOIPBIN_BASE_URL: far }, '--profile', 'near')).toMatchObject({ code: 0 })
+  expect(await given({ VOIPBIN_PROFILE: 'near' })).toMatchObject({ code: 0 })
+  const elsewhere = "error: The profile 'default' is for http://127.0.0.1:1, not for"
+  expect(await given({ VOIPBIN_BASE_URL: url })).toMatchObject({ code: 2, err: expect.stringContaining(elsewhere) as string })
+  expect(await given({}, '--base_url', url)).toMatchObject({ code: 2, err: expect.stringContaining(elsewhere) as string })
+  const keys = seen.map(({ headers }) => headers.authorization)
+  expect(keys).toEqual(['AccessKey ak_right', 'AccessKey ak_right', 'AccessKey ak_near', 'AccessKey ak_near'])
 })
 
 test('a session that is about to end is exchanged, once, and the new one kept', async () => {
   const tokens = { valid: token(3), next: token(60, 'next') }
   const { url, seen } = await platform(tokens)
   const place = world()
-  writeProfile(place.io.env, 'default', { api_url: url, token: tokens.valid, username: 'jane@acme.example' })
+  writeProfile(place.io.env, 'default', { base_url: url, token: tokens.valid, username: 'jane@acme.example' })
   for (let i = 0; i < 2; i++) expect((await place.run('me', 'get')).code).toBe(0)
   expect(seen.map(one => one.url)).toEqual(['/auth/refresh', '/v1.0/me', '/v1.0/me'])
-  expect(readProfiles(place.io.env).default).toEqual({ api_url: url, token: tokens.next, username: 'jane@acme.example' })
+  expect(readProfiles(place.io.env).default).toEqual({ base_url: url, token: tokens.next, username: 'jane@acme.example' })
 })
 
 test('a session that another command has exchanged meanwhile goes on with the new one; one that is over says what to do', async () => {
   const tokens = { valid: token(60, 'other'), next: '' }
   const { url } = await platform(tokens)
   const place = world()
-  writeProfile(place.io.env, 'default', { api_url: url, token: token(60, 'ended') })
+  writeProfile(place.io.env, 'default', { base_url: url, token: token(60, 'ended') })
   const { code, err } = await place.run('me', 'get')
   expect(code).toBe(2)
   expect(err).toContain("The session of the profile 'default' has ended. Run `voipbin login` again.")
-  writeProfile(place.io.env, 'default', { api_url: url, token: tokens.valid })
+  writeProfile(place.io.env, 'default', { base_url: url, token: tokens.valid })
   expect((await place.run('me', 'get')).code).toBe(0)
 })

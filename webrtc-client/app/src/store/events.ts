@@ -42,7 +42,12 @@ let socket: Realtime | undefined
 export function startEvents(url: string, customerId: string): void {
   socket?.close()
   const topics = resources.map(resource => `customer_id:${customerId}:${resource}` as const)
-  const current = new Realtime({ url, token: () => api.token, maxDelay_ms: 15_000, onState: state => onState(current, state, topics) })
+  const current = new Realtime({
+    baseUrl: url,
+    token: () => api.token,
+    maxDelay_ms: 15_000,
+    onState: state => onState(current, state, topics),
+  })
   socket = current
   current.on('*', onEvent)
   // A failure shows as state; the client tries again by itself.
