@@ -1,8 +1,8 @@
 import { verify as octokitVerify } from '@octokit/webhooks-methods'
 import { Webhook as StandardWebhook } from 'standardwebhooks'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, expectTypeOf, test } from 'vitest'
 import { SignatureError, signHeaders } from './sign.ts'
-import { type AnyWebhook, sign, unwrap } from './webhooks.ts'
+import { type AnyWebhook, sign, unwrap, type WebhookPayload } from './webhooks.ts'
 
 const secret = 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'
 const other = 'whsec_AAAAsBQIhrscChlQIMV+b5sSYspob7oD'
@@ -162,4 +162,14 @@ test('the headers have the form the documents promise', async () => {
   })
   expect(headers['x-voipbin-signature']).toMatch(/^sha256=[0-9a-f]{64}$/)
   expect(headers['webhook-signature']).toMatch(/^v1,[A-Za-z0-9+/]{43}=$/)
+})
+
+test('a payload of several types narrows to each of them', () => {
+  const cause = (event: WebhookPayload<'call_hungup' | 'recording_finished'>): string | null => {
+    if (event.type === 'call_hungup') return event.data.hangup_cause
+    expectTypeOf(event).toEqualTypeOf<WebhookPayload<'recording_finished'>>()
+    return event.type === 'recording_finished' ? event.data.status : (event satisfies never)
+  }
+  const recording = { id: 'e1', type: 'recording_finished', created: '', data: { status: 'ended' } } as WebhookPayload<'recording_finished'>
+  expect(cause(recording)).toBe('ended')
 })

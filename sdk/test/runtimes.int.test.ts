@@ -24,11 +24,11 @@ beforeAll(async () => {
     writeFileSync(path.join(packed.app, name), await bundle({ code: source, from: packed.app, format, external: own }))
   writeFileSync(
     path.join(packed.app, 'main.js'),
-    "import { check } from './check.js'\nconst WebSocket = globalThis.WebSocket ?? (await import('ws')).WebSocket\nconsole.log(JSON.stringify(await check({ url: process.env.URL, WebSocket })))\n",
+    "import { check } from './check.js'\nconst WebSocket = globalThis.WebSocket ?? (await import('ws')).WebSocket\nconsole.log(JSON.stringify(await check({ WebSocket })))\n",
   )
   writeFileSync(
     path.join(packed.app, 'main.cjs'),
-    "const { check } = require('./check.cjs')\nconst WebSocket = globalThis.WebSocket ?? require('ws').WebSocket\ncheck({ url: process.env.URL, WebSocket }).then(seen => console.log(JSON.stringify(seen)))\n",
+    "const { check } = require('./check.cjs')\nconst WebSocket = globalThis.WebSocket ?? require('ws').WebSocket\ncheck({ WebSocket }).then(seen => console.log(JSON.stringify(seen)))\n",
   )
 }, 120_000)
 afterAll(() => {
@@ -93,8 +93,9 @@ describe('the tarball runs on', () => {
   for (const [name, command] of Object.entries(runtimes)) {
     test.each(['main.js', 'main.cjs'])(`${name}, %s`, { timeout: 60_000 }, async file => {
       const [executable = '', ...args] = command()
-      const quiet = { URL: platform.url, DENO_NO_UPDATE_CHECK: '1', DENO_DIR: path.join(packed.app, '.deno'), DO_NOT_TRACK: '1' }
-      expect(JSON.parse(await packed.run(executable, [...args, file], quiet))).toEqual(wanted)
+      const environment = { VOIPBIN_ACCESS_KEY: 'ak_check', VOIPBIN_BASE_URL: platform.url }
+      const quiet = { DENO_NO_UPDATE_CHECK: '1', DENO_DIR: path.join(packed.app, '.deno'), DO_NOT_TRACK: '1' }
+      expect(JSON.parse(await packed.run(executable, [...args, file], { ...environment, ...quiet }))).toEqual(wanted)
     })
   }
 
