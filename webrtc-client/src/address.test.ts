@@ -8,6 +8,8 @@ describe('targetUri', () => {
     { given: ' +1 (415) 555-0100 ', want: 'sip:+14155550100@c.example' },
     { given: '+44 20.7946\u00a00018', want: 'sip:+442079460018@c.example' },
     { given: 'tel:+1-415-555-0100', want: 'sip:+14155550100@c.example' },
+    { given: '+44 (0)20 7946 0018', want: 'sip:+442079460018@c.example' },
+    { given: '\u202a+1\u2011415 [555] 0100\u202c', want: 'sip:+14155550100@c.example' },
     { given: '*43#', want: 'sip:*43%23@c.example' },
     { given: 'alice', want: 'sip:alice@c.example' },
     { given: 'alice.smith-2', want: 'sip:alice.smith-2@c.example' },

@@ -15,7 +15,11 @@ export interface Identity {
  * Throws `invalid_target` for anything that holds nothing to dial or characters that a SIP user part must not have.
  */
 export function targetUri(input: string, domain: string): string {
-  const text = input.trim().replace(/^tel:/i, '')
+  // Contacts are copied with marks for the direction of writing around the number, which nobody sees.
+  const text = input
+    .replace(/\p{Cf}/gu, '')
+    .trim()
+    .replace(/^tel:/i, '')
   const uri = /^sips?:([^@\s;?]+)@([^\s;?]+)/i.exec(text) ?? /^([^@\s;?]+)@([^\s;?]+)$/.exec(text)
   const user = uri?.[1] ?? plainUser(text)
   const host = uri?.[2] ?? domain
@@ -23,9 +27,12 @@ export function targetUri(input: string, domain: string): string {
   return `sip:${user.replaceAll('#', '%23')}@${host}`
 }
 
-/** A number without the dots, dashes, blanks and brackets people write; other names only lose surrounding blanks. */
+/**
+ * A number without the dots, dashes, blanks and brackets people write, and without the `(0)` that is only dialled inside the country; other names only
+ * lose surrounding blanks.
+ */
 function plainUser(text: string): string {
-  const number = text.replace(/[\s().\-/\u00a0\u2009\u2011]/g, '')
+  const number = text.replace(/^(\+[\d\s]+)\(0\)/, '$1').replace(/[\s().\-/[\]\u2010-\u2015]/g, '')
   return /^\+?[\d*#]+$/.test(number) ? number : text
 }
 

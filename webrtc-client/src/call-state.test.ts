@@ -9,6 +9,7 @@ const allowed = [
   'ringing→answering',
   'ringing→active',
   'ringing→ended',
+  'answering→ringing',
   'answering→active',
   'answering→ended',
   'active→held',

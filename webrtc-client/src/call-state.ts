@@ -1,10 +1,10 @@
-/** Outgoing: connecting → ringing → active. Incoming: ringing → answering → active. `held` is on hold by this side. */
+/** Outgoing: connecting → ringing → active. Incoming: ringing → answering → active, back to ringing when there was no microphone. `held` is on hold by this side. */
 export type CallState = 'connecting' | 'ringing' | 'answering' | 'active' | 'held' | 'ended'
 
 const next = {
   connecting: ['ringing', 'active', 'ended'],
   ringing: ['answering', 'active', 'ended'],
-  answering: ['active', 'ended'],
+  answering: ['active', 'ringing', 'ended'],
   active: ['held', 'ended'],
   held: ['active', 'ended'],
   ended: [],

@@ -1,19 +1,19 @@
-import type { UA } from 'jssip'
 import type { IncomingDTMFEvent, IncomingEvent, OutgoingDTMFEvent, OutgoingEvent, RTCSession } from 'jssip/lib/RTCSession.js'
 import { type Identity, targetUri } from './address.ts'
+import type { CallContext } from './call-context.ts'
 import { type CallState, canMove, isEstablished } from './call-state.ts'
-import { type CallCause, callCause, type EndFacts } from './cause.ts'
+import { type CallCause, callCause, type EndFacts, type EndMessage, endFacts } from './cause.ts'
 import { type DtmfOptions, parseTones, sendTones } from './dtmf.ts'
 import { Emitter } from './emitter.ts'
-import { PhoneError } from './errors.ts'
-import type { Logger } from './log.ts'
-import { closeStream, openMicrophone } from './microphone.ts'
+import { MicrophoneError, PhoneError } from './errors.ts'
+import { MediaPath } from './media-path.ts'
+import { Microphone } from './microphone.ts'
 import { refreshTarget } from './refresh.ts'
 import { Speaker } from './speaker.ts'
 import { type CallStats, StatsReader } from './stats.ts'
 
 export interface CallEvents {
-  /** Anything a user could see has changed: state, hold, mute, early media, cause. */
+  /** Anything a user could see has changed: state, hold, mute, early media, interruption, cause. */
   change: Call
   state: CallState
   ended: { cause: CallCause; sip_code: number | undefined }
@@ -21,20 +21,8 @@ export interface CallEvents {
   dtmf: { tone: string }
   /** The browser wants a user gesture before it plays sound: call `resumeAudio()` from one. */
   audio_blocked: undefined
-}
-
-/** What a call needs of its phone. */
-export interface CallContext {
-  readonly ua: UA
-  readonly domain: string
-  readonly display_name: string | undefined
-  readonly log: Logger
-  readonly ice_servers: RTCIceServer[]
-  readonly isConnected: () => boolean
-  /** Runs when there is a connection: now, or after the reconnect. */
-  readonly whenConnected: (work: () => void) => void
-  readonly audioConstraints: () => MediaTrackConstraints
-  readonly speakerId: () => string
+  /** The microphone was unplugged. `label` names the one that took its place; empty: there is none, the other side hears silence. */
+  microphone_lost: { label: string }
 }
 
 export interface CallOptions {
@@ -54,7 +42,10 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   remote: Identity
   answered_at: Date | undefined
   ended_at: Date | undefined
+  /** This side sends silence. May be set before the call is answered. */
   muted = false
+  /** The audio has stopped because the network changed or is gone. It is being repaired; a call whose audio stays away for 45 s ends with `network_failure`. */
+  interrupted = false
   /** The other side has put this side on hold. */
   remote_held = false
   /** The network plays ringing or an announcement itself: no ringing tone of ours. */
@@ -66,8 +57,13 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
 
   #state: CallState
   #session: RTCSession | undefined
-  #microphone: MediaStream | undefined
+  readonly #microphone: Microphone
   #speaker: Speaker | undefined
+  #path: MediaPath | undefined
+  #answered = 0
+  #ended = 0
+  /** The last change by re-INVITE: there can be one at a time (RFC 3261 14.1). */
+  #change: Promise<void> = Promise.resolve()
   #started = performance.now()
   readonly #stats = new StatsReader()
   readonly #context: CallContext
@@ -79,11 +75,24 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     this.remote = remote
     this.#context = context
     this.#state = direction === 'incoming' ? 'ringing' : 'connecting'
+    this.#microphone = new Microphone({
+      constraints: context.audioConstraints,
+      sender: () => this.#session?.connection?.getSenders().find(({ track }) => track?.kind === 'audio'),
+      onLost: label => {
+        context.log.warn('microphone lost', { call_id: this.id, replaced: label !== '' })
+        this.emit('microphone_lost', { label })
+      },
+    })
     if (session) this.#follow(session)
   }
 
   get state(): CallState {
     return this.#state
+  }
+
+  /** Milliseconds since the answer, final after the end; 0 for a call that was never answered. A clock that is set does not change it. */
+  get duration_ms(): number {
+    return this.#answered && (this.#ended || performance.now()) - this.#answered
   }
 
   /** SIP Call-ID, empty before the INVITE is made. */
@@ -108,13 +117,13 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
         extraHeaders: headers,
       })
       this.#follow(session)
-      this.#listenTo(session.connection)
+      this.#listenTo(session)
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  /** Takes an incoming call. Resolves when the answer is on its way; rejects and ends the call when there is no microphone. */
+  /** Takes an incoming call. Resolves when the answer is on its way. Rejects with MicrophoneError when there is none; the call then goes on ringing. */
   async answer(): Promise<void> {
     const session = this.#session
     if (this.direction !== 'incoming' || this.#state !== 'ringing' || !session) throw this.#invalid('answer')
@@ -124,10 +133,14 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
       const mediaStream = await this.#openMicrophone()
       if (!mediaStream) return
       session.answer({ mediaStream, pcConfig: this.#pcConfig() })
-      this.#listenTo(session.connection)
+      this.#listenTo(session)
     } catch (error) {
-      if (!session.isEnded()) session.terminate({ status_code: 480 })
-      this.#fail(error)
+      // Allowing the microphone and answering again is better than losing the caller.
+      if (error instanceof MicrophoneError) this.#move('ringing')
+      else {
+        if (!session.isEnded()) session.terminate({ status_code: 480 })
+        this.#fail(error)
+      }
       throw error
     }
   }
@@ -157,23 +170,23 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     })
   }
 
-  /** Stops the audio both ways and tells the other side. Resolves when it has agreed. */
+  /** Stops the audio both ways and tells the other side. Resolves when it has agreed, at once when the call is held. Rejects with `hold_failed`. */
   hold(): Promise<void> {
-    return this.#renegotiate('active', (session, done) => session.hold({}, done))
+    return this.#renegotiate('held', (session, done) => session.hold({}, done))
   }
 
   /** Goes on with a held call. */
   unhold(): Promise<void> {
-    return this.#renegotiate('held', (session, done) => session.unhold({}, done))
+    return this.#renegotiate('active', (session, done) => session.unhold({}, done))
   }
 
-  /** Sends silence instead of the microphone. */
+  /** Sends silence instead of the microphone, from the first word on when the call is not answered yet. */
   mute(): void {
-    this.#session?.mute({ audio: true })
+    this.#setMuted(true)
   }
 
   unmute(): void {
-    this.#session?.unmute({ audio: true })
+    this.#setMuted(false)
   }
 
   /** Sends tones to the other side; `,` is a pause of two seconds. Resolves when the last tone is out. */
@@ -202,16 +215,9 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     await this.#speaker?.play()
   }
 
-  /** @internal Changes the microphone of a running call without a word to the other side. */
+  /** @internal */
   async useMicrophone(constraints: MediaTrackConstraints): Promise<void> {
-    const sender = this.#session?.connection?.getSenders().find(({ track }) => track?.kind === 'audio')
-    if (!sender || this.#state === 'ended') return
-    const stream = await openMicrophone(constraints)
-    const [track] = stream.getAudioTracks()
-    if (track) track.enabled = !this.muted && this.#state !== 'held'
-    await sender.replaceTrack(track ?? null)
-    closeStream(this.#microphone)
-    this.#microphone = stream
+    await this.#microphone.change(constraints)
   }
 
   /** @internal */
@@ -223,9 +229,8 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   refresh(): void {
     const session = this.#session
     if (!session || !isEstablished(this.#state)) return
-    const broken = ['disconnected', 'failed'].includes(session.connection.iceConnectionState)
-    this.#context.log.info('call refreshed after reconnect', { call_id: this.id, ice_restart: broken })
-    if (broken && session.isReadyToReOffer()) session.renegotiate({ rtcOfferConstraints: { offerToReceiveAudio: true, iceRestart: true } })
+    this.#context.log.info('call refreshed after reconnect', { call_id: this.id, ice_restart: this.interrupted })
+    if (this.interrupted) this.#restartIce()
     else refreshTarget(session, () => !session.isEnded() && session.terminate())
   }
 
@@ -247,6 +252,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     })
     session.on('accepted', () => {
       this.#time('answered')
+      this.#answered = performance.now()
       this.answered_at = new Date()
       this.#move('active')
     })
@@ -257,39 +263,58 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     session.on('newDTMF', ({ originator, dtmf }: IncomingDTMFEvent | OutgoingDTMFEvent) => {
       if (String(originator) === 'remote') this.emit('dtmf', { tone: dtmf.tone })
     })
-    const onEnd = ({ message, cause }: { message: EndMessage | null; cause: string }) =>
-      this.#end({
-        sip_code: message && 'status_code' in message ? message.status_code : undefined,
-        reason_header: message?.getHeader('Reason'),
-        stack_cause: cause,
-      })
+    const onEnd = ({ message, cause }: { message: EndMessage | null; cause: string }) => this.#end(endFacts(message, cause))
     session.on('ended', onEnd)
     session.on('failed', onEnd)
   }
 
-  #listenTo(connection: RTCPeerConnection): void {
+  #listenTo(session: RTCSession): void {
+    const { connection } = session
     const speaker = new Speaker(this.#context.log, () => this.emit('audio_blocked', undefined))
     this.#speaker = speaker
     connection.addEventListener('track', ({ track }) => speaker.add(track))
     const device = this.#context.speakerId()
     if (device) speaker.use(device).catch(error => this.#context.log.warn('speaker not available', { error: String(error) }))
+    if (this.muted) session.mute({ audio: true })
+    this.#path = new MediaPath(connection, {
+      onInterrupted: interrupted => {
+        this.interrupted = interrupted
+        this.#context.log.warn('media path', { call_id: this.id, interrupted })
+        if (interrupted) this.#context.checkConnection()
+        this.emit('change', this)
+      },
+      restart: () => this.#restartIce(),
+      onLost: () => {
+        this.cause = 'network_failure'
+        this.hangup()
+      },
+    })
+  }
+
+  /** Gathers candidates of the network as it is now and offers them. Without a connection this happens after the reconnect. */
+  #restartIce(): void {
+    const session = this.#session
+    if (!session || !this.#context.isConnected() || !isEstablished(this.#state) || !session.isReadyToReOffer()) return
+    session.renegotiate({ rtcOfferConstraints: { offerToReceiveAudio: true, iceRestart: true } })
   }
 
   /** Undefined when the call ended while the user was being asked. */
   async #openMicrophone(): Promise<MediaStream | undefined> {
-    const stream = await openMicrophone(this.#context.audioConstraints())
-    if (this.#state === 'ended') {
-      closeStream(stream)
-      return undefined
-    }
-    this.#time('microphone')
-    this.#microphone = stream
+    const stream = await this.#microphone.open({ muted: () => this.muted })
+    if (stream) this.#time('microphone')
     return stream
   }
 
-  async #renegotiate(from: CallState, start: (session: RTCSession, done: () => void) => boolean): Promise<void> {
+  #renegotiate(to: 'active' | 'held', start: (session: RTCSession, done: () => void) => boolean): Promise<void> {
+    const turn = this.#change.then(() => this.#offer(to, start))
+    this.#change = turn.catch(() => undefined)
+    return turn
+  }
+
+  async #offer(to: 'active' | 'held', start: (session: RTCSession, done: () => void) => boolean): Promise<void> {
     const session = this.#session
-    if (!session || this.#state !== from) throw this.#invalid(from === 'active' ? 'hold' : 'unhold')
+    if (!session || !isEstablished(this.#state)) throw this.#invalid(to === 'held' ? 'hold' : 'unhold')
+    if (this.#state === to) return
     // Without a connection the stack would end the call over the failed re-INVITE.
     if (!this.#context.isConnected()) throw new PhoneError('not_connected')
     await new Promise<void>((resolve, reject) => {
@@ -310,6 +335,14 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     this.emit('change', this)
   }
 
+  #setMuted(on: boolean): void {
+    if (this.muted === on || this.#state === 'ended') return
+    // Before there is a connection the microphone opens muted.
+    if (!this.#session?.connection) this.#onMute(on)
+    else if (on) this.#session.mute({ audio: true })
+    else this.#session.unmute({ audio: true })
+  }
+
   #onMute(on: boolean): void {
     this.muted = on
     this.emit('change', this)
@@ -328,8 +361,13 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     this.cause ??= callCause(facts)
     this.sip_code ??= facts.sip_code
     this.ended_at = new Date()
-    closeStream(this.#microphone)
+    this.#ended = performance.now()
+    this.interrupted = false
+    this.#microphone.close()
+    this.#path?.close()
     this.#speaker?.close()
+    // The stack closes it with the BYE, which without a connection may be long in coming.
+    this.#session?.connection?.close()
     this.#move('ended')
     this.emit('ended', { cause: this.cause, sip_code: this.sip_code })
   }
@@ -352,10 +390,4 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   #invalid(operation: string): PhoneError {
     return new PhoneError('invalid_state', { operation, state: this.#state, call_id: this.id })
   }
-}
-
-/** The part of a SIP message that says why a call ended. */
-interface EndMessage {
-  status_code?: number
-  getHeader(name: string): string
 }

@@ -42,6 +42,7 @@ const byStackCause: Record<string, CallCause> = {
   'Request Timeout': 'timeout',
   'RTP Timeout': 'network_failure',
   'No ACK': 'network_failure',
+  'Dialog Error': 'network_failure',
 }
 
 export interface EndFacts {
@@ -52,6 +53,19 @@ export interface EndFacts {
   /** What the SIP stack called it. */
   stack_cause?: string | undefined
 }
+
+/** The part of a SIP message that says why a call ended. */
+export interface EndMessage {
+  status_code?: number
+  getHeader(name: string): string
+}
+
+/** Facts of the last message of a call, if one came, and of what the SIP stack makes of it. */
+export const endFacts = (message: EndMessage | null, stack_cause: string): EndFacts => ({
+  sip_code: message?.status_code,
+  reason_header: message?.getHeader('Reason'),
+  stack_cause,
+})
 
 /** One cause from what SIP says in three places; the most specific one wins. */
 export function callCause({ sip_code, reason_header, stack_cause }: EndFacts): CallCause {

@@ -7,7 +7,9 @@ export type PhoneErrorReason =
   | 'registration_failed'
   | 'invalid_target'
   | 'invalid_state'
+  | 'invalid_header'
   | 'microphone_denied'
+  | 'microphone_insecure'
   | 'microphone_missing'
   | 'microphone_failed'
   | 'dtmf_unavailable'
@@ -20,9 +22,11 @@ const messages: Record<PhoneErrorReason, string> = {
   connection_failed: 'The SIP server cannot be reached',
   registration_refused: 'The SIP server refused these credentials',
   registration_failed: 'The SIP server did not accept the registration',
-  invalid_target: 'This is nothing that can be dialled',
+  invalid_target: 'This cannot be dialled',
   invalid_state: 'The call is not in a state that allows this',
+  invalid_header: 'A SIP header is one line, `Name: value`',
   microphone_denied: 'The use of the microphone was refused',
+  microphone_insecure: 'Browsers give the microphone only to pages on https and on localhost',
   microphone_missing: 'No microphone was found',
   microphone_failed: 'The microphone cannot be opened',
   dtmf_unavailable: 'This call cannot send tones now',

@@ -13,6 +13,8 @@ export interface KeepaliveOptions {
   answerMs?: number
 }
 
+const SLEPT_MS = 10_000
+
 /**
  * Notices a connection that died without a word (sleep, a NAT that forgot, a pulled cable): after 25 s of silence it sends OPTIONS and
  * drops the socket when nothing comes back within 6 s. `check()` asks at once, for the moment the machine wakes up or is online again.
@@ -30,7 +32,14 @@ export class Keepalive {
     this.#target = new URI('sip', '', domain)
     this.#sockets = sockets
     this.#answerMs = answerMs
-    this.#interval = setInterval(() => this.check(quietMs), quietMs / 5)
+    const every = quietMs / 5
+    let last = Date.now()
+    this.#interval = setInterval(() => {
+      // The monotonic clock may stand still while the machine sleeps, so the last word of the server looks young after it. The wall clock jumps.
+      const slept = Date.now() - last > every + SLEPT_MS
+      last = Date.now()
+      this.check(slept ? 0 : quietMs)
+    }, every)
   }
 
   /** Asks the server if it has been silent for `quietMs` milliseconds. */

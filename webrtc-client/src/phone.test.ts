@@ -35,6 +35,15 @@ test('stops twice and starts again', async () => {
   expect(edge.registered).toEqual(['1001'])
 })
 
+test('a start right after a stop is not undone by the end of the stop', async () => {
+  await using ours = phone()
+  await ours.start()
+  const stopped = ours.stop()
+  await ours.start()
+  await stopped
+  expect(ours).toMatchObject({ registered: true, connection: 'connected' })
+})
+
 test('refuses wrong credentials and does not try again', async () => {
   await using ours = phone({ password: 'wrong' })
   await expect(ours.start()).rejects.toMatchObject({ name: 'RegistrationError', reason: 'registration_refused', sip_code: 401 })
@@ -84,6 +93,7 @@ test('says what cannot be called before anything is sent', async () => {
   await using ours = phone()
   expect(() => ours.call('1002')).toThrow(expect.objectContaining({ reason: 'not_started' }) as Error)
   await ours.start()
+  expect(() => ours.call('1002', { headers: ['X-A: 1\r\nX-B: 2'] })).toThrow(expect.objectContaining({ reason: 'invalid_header' }) as Error)
   expect(() => ours.call('two words')).toThrow(expect.objectContaining({ reason: 'invalid_target' }) as Error)
   expect(ours.calls).toEqual([])
 })

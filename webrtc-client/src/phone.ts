@@ -2,11 +2,13 @@ import { UA } from 'jssip'
 import type { RTCSession } from 'jssip/lib/RTCSession.js'
 import type { RTCSessionEvent } from 'jssip/lib/UA.js'
 import { decodeUser, type Identity, targetUri } from './address.ts'
-import { Call, type CallContext, type CallOptions } from './call.ts'
+import { Call, type CallOptions } from './call.ts'
+import type { CallContext } from './call-context.ts'
 import { Emitter } from './emitter.ts'
 import { PhoneError, type RegistrationError } from './errors.ts'
 import { Keepalive } from './keepalive.ts'
 import { type Logger, silent } from './log.ts'
+import { listAudioDevices } from './microphone.ts'
 import { Registration } from './registration.ts'
 import { SipSocket } from './sip-socket.ts'
 
@@ -55,7 +57,6 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
   #registered = false
   #connection: ConnectionState = 'stopped'
   #speakerId = ''
-  #waiting: (() => void)[] = []
 
   constructor({ audio = {}, ice_servers = [], register_expires = 300, max_calls = 4, log = silent, display_name, ...rest }: PhoneOptions) {
     super()
@@ -99,6 +100,8 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     const started = Promise.withResolvers<void>()
     // Whoever does not wait for start() hears of it by events.
     started.promise.catch(() => undefined)
+    // A stopped stack still says goodbye while the next one is already running.
+    const isCurrent = (): boolean => this.#running?.ua === ua
     const registration = new Registration({
       ua,
       sockets,
@@ -106,23 +109,27 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
       password,
       log,
       onRegistered: () => {
+        if (!isCurrent()) return
         this.#setRegistered(true)
         started.resolve()
         for (const call of this.#calls) call.refresh()
       },
-      onUnregistered: () => this.#setRegistered(false),
+      onUnregistered: () => isCurrent() && this.#setRegistered(false),
       onFailed: error => {
+        if (!isCurrent()) return
         if (ua.isConnected()) started.reject(error)
         this.emit('registration_failed', error)
       },
     })
-    ua.on('connecting', ({ attempts }) => this.#setConnection(attempts ? 'reconnecting' : 'connecting', attempts))
+    ua.on('connecting', ({ attempts }) => isCurrent() && this.#setConnection(attempts ? 'reconnecting' : 'connecting', attempts))
+    const waiting = new Set<() => void>()
     ua.on('connected', () => {
-      this.#setConnection('connected', 0)
-      for (const work of this.#waiting.splice(0)) work()
+      if (isCurrent()) this.#setConnection('connected', 0)
+      for (const work of waiting) work()
+      waiting.clear()
     })
     ua.on('disconnected', ({ code, reason }) => {
-      if (this.#running?.ua !== ua) return
+      if (!isCurrent()) return
       started.reject(new PhoneError('connection_failed', { code, reason }))
       this.#setConnection('reconnecting', 0)
     })
@@ -131,7 +138,7 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     })
     const keepalive = new Keepalive(ua, domain, sockets)
     const page = new AbortController()
-    this.#running = { ua, sockets, registration, keepalive, page, started: started.promise }
+    this.#running = { ua, sockets, registration, keepalive, page, waiting, started: started.promise }
     this.#watchPage(page.signal, keepalive)
     ua.start()
     return started.promise
@@ -162,6 +169,7 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     if (quiet) for (const socket of sockets) socket.close()
     await gone
     for (const socket of sockets) socket.close()
+    if (this.#running) return
     this.#setRegistered(false)
     this.#setConnection('stopped', 0)
   }
@@ -172,28 +180,31 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
 
   /**
    * Calls a number, an extension or a SIP address. The call is there at once, in state `connecting`; what fails later ends it with a cause.
-   * Throws `not_started`, `not_connected` and `invalid_target`.
+   * Throws `not_started`, `not_connected`, `invalid_target` and `invalid_header`.
    */
   call(target: string, options: CallOptions = {}): Call {
-    const { ua } = this.#running ?? {}
-    if (!ua) throw new PhoneError('not_started')
-    if (!ua.isConnected()) throw new PhoneError('not_connected')
+    const running = this.#running
+    if (!running) throw new PhoneError('not_started')
+    if (!running.ua.isConnected()) throw new PhoneError('not_connected')
     const uri = targetUri(target, this.#options.domain)
-    const call = this.#add(new Call('outgoing', { uri, target: decodeUser(userOf(uri)), display_name: '' }, this.#context(ua)))
+    const wrong = options.headers?.find(line => !/^[\w.!%*+`'~-]+:[^\r\n]*$/.test(line))
+    if (wrong !== undefined) throw new PhoneError('invalid_header', { header: wrong })
+    const call = this.#add(new Call('outgoing', { uri, target: decodeUser(userOf(uri)), display_name: '' }, this.#context(running)))
     void call.dial(uri, options)
     return call
   }
 
-  /** Uses another microphone from now on, in running calls too. Rejects with MicrophoneError and keeps the old one. */
+  /**
+   * Uses another microphone from now on, in running calls too; `''` is the default one. Rejects with MicrophoneError and keeps the old one when a running
+   * call cannot have it. Later calls take what there is when it has been unplugged meanwhile.
+   */
   async setMicrophone(deviceId: string): Promise<void> {
-    const audio: MediaTrackConstraints = { ...this.#options.audio }
-    delete audio.deviceId
-    if (deviceId) audio.deviceId = { exact: deviceId }
-    await Promise.all(this.calls.map(call => call.useMicrophone(audio)))
-    this.#options.audio = audio
+    const { deviceId: _, ...audio } = this.#options.audio
+    await Promise.all(this.calls.map(call => call.useMicrophone(deviceId ? { ...audio, deviceId: { exact: deviceId } } : audio)))
+    this.#options.audio = deviceId ? { ...audio, deviceId: { ideal: deviceId } } : audio
   }
 
-  /** Plays calls on another device from now on; `''` is the default one. */
+  /** Plays calls on another device from now on; `''` is the default one. While the device is unplugged the default one plays. */
   async setSpeaker(deviceId: string): Promise<void> {
     await Promise.all(this.calls.map(call => call.useSpeaker(deviceId)))
     this.#speakerId = deviceId
@@ -206,8 +217,7 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     }
     const { uri, display_name } = session.remote_identity
     const remote: Identity = { uri: `sip:${uri.user}@${uri.host}`, target: decodeUser(uri.user), display_name: display_name ?? '' }
-    const { ua } = this.#running ?? {}
-    if (ua) this.emit('incoming', this.#add(new Call('incoming', remote, this.#context(ua), session)))
+    if (this.#running) this.emit('incoming', this.#add(new Call('incoming', remote, this.#context(this.#running), session)))
   }
 
   #add(call: Call): Call {
@@ -220,7 +230,7 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     return call
   }
 
-  #context(ua: UA): CallContext {
+  #context({ ua, waiting, keepalive }: Running): CallContext {
     const { domain, display_name, log, ice_servers } = this.#options
     return {
       ua,
@@ -229,9 +239,10 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
       log,
       ice_servers,
       isConnected: () => ua.isConnected(),
+      checkConnection: () => keepalive.check(),
       whenConnected: work => {
         if (ua.isConnected()) work()
-        else this.#waiting.push(work)
+        else waiting.add(work)
       },
       audioConstraints: () => this.#options.audio,
       speakerId: () => this.#speakerId,
@@ -243,6 +254,18 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     window.addEventListener('pagehide', () => this.#onPageHide(), { signal })
     window.addEventListener('online', () => keepalive.check(), { signal })
     document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && keepalive.check(15_000), { signal })
+    const devices: MediaDevices | undefined = navigator.mediaDevices
+    devices?.addEventListener('devicechange', () => void this.#onDeviceChange(), { signal })
+  }
+
+  /** A browser may go silent when the chosen speaker is unplugged, and does not come back to it by itself. */
+  async #onDeviceChange(): Promise<void> {
+    const chosen = this.#speakerId
+    if (!chosen || this.#calls.size === 0) return
+    const { speakers } = await listAudioDevices()
+    const device = speakers.some(({ device_id }) => device_id === chosen) ? chosen : ''
+    const moved = await Promise.allSettled(this.calls.map(call => call.useSpeaker(device)))
+    for (const { status } of moved) if (status === 'rejected') this.#options.log.warn('speaker not available', { device_id: device })
   }
 
   #onPageHide(): void {
@@ -270,6 +293,8 @@ interface Running {
   registration: Registration
   keepalive: Keepalive
   page: AbortController
+  /** What is to be done after the reconnect. */
+  waiting: Set<() => void>
   started: Promise<void>
 }
 

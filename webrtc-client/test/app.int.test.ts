@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url'
+import axe from 'axe-core'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { build } from 'vite'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { accessibilityFaults } from './accessibility.ts'
 import { Gateway } from './gateway.ts'
 import { SipEdge } from './sip-edge.ts'
 
@@ -82,6 +82,15 @@ async function ready(...pages: Page[]): Promise<void> {
 
 const state = (page: Page, name: string) => page.locator(`[data-testid="in-call"][data-state="${name}"]`).waitFor()
 
+/** What axe finds (WCAG 2.2 AA and best practices), in words. */
+async function faults(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source)
+  const violations = await page.evaluate(async () => (await (window as unknown as { axe: typeof axe }).axe.run(document)).violations)
+  return violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, any }) => `${id}: ${help}: ${html.slice(0, 160)} ${any[0]?.message ?? ''}`),
+  )
+}
+
 function callRow(id: string, from: string, to: string, other: object = {}) {
   const address = (target: string) => ({ type: 'extension', target, target_name: '', name: '', detail: '' })
   const tm = '2026-01-20T12:00:00.000000Z'
@@ -125,6 +134,126 @@ test('a call between two browsers: ring, answer, encrypted audio, tones, hold, m
   await alan.keyboard.press('x')
   await ada.getByTestId('last-call').getByText('Call ended').waitFor()
   await alan.getByTestId('last-call').waitFor()
+})
+
+test('by keyboard alone: sign in, dial by typing, tones, mute, hold, hang up, call back from the history', async () => {
+  await ready(alan)
+  await ada.getByTestId('password').press('Enter')
+  await ada.locator('[data-testid="registration"][data-state="registered"]').waitFor()
+  await ada.keyboard.type('100')
+  await ada.keyboard.type('2')
+  expect(await ada.getByTestId('dial-input').inputValue()).toBe('1002')
+  await ada.keyboard.press('Enter')
+  await alan.getByTestId('incoming').waitFor()
+  // Somebody who has just pressed a key keeps the focus; the card is read out and has keys of its own.
+  expect(await ada.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('Phone')
+  expect(await alan.locator('[role="alert"]').allTextContents()).toContain('Incoming call from Ada Lovelace')
+  await alan.keyboard.press('a')
+  await Promise.all([state(ada, 'active'), state(alan, 'active')])
+  expect(await ada.title()).toBe('In call with 1002')
+  await ada.getByTestId('keypad').press('Enter')
+  await ada.keyboard.type('123456789012345678901234567890')
+  await expect.poll(() => ada.getByLabel('Tones sent').textContent()).toBe('5678901234567890')
+  await ada.keyboard.press('m')
+  await ada.locator('[data-testid="mute"][aria-pressed="true"]').waitFor()
+  await ada.keyboard.press('h')
+  await state(ada, 'held')
+  await ada.keyboard.press('h')
+  await state(ada, 'active')
+  await ada.keyboard.press('x')
+  await alan.getByTestId('last-call').waitFor()
+  await ada.getByRole('button', { name: 'Call 1002' }).first().press('Enter')
+  await alan.getByTestId('incoming').waitFor()
+  await alan.keyboard.press('d')
+  await ada.getByTestId('last-call').waitFor()
+})
+
+test('a number from elsewhere can be pasted anywhere', async () => {
+  await ready(ada)
+  await ada.evaluate(() => {
+    const clipboardData = new DataTransfer()
+    clipboardData.setData('text/plain', ' +1 (555) 123-4567\nand more')
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true }))
+  })
+  expect(await ada.getByTestId('dial-input').inputValue()).toBe('+1 (555) 123-4567')
+})
+
+test('a caller can be answered while the settings are open, and waits while they are used', async () => {
+  await ready(ada, alan)
+  await ada.getByTestId('open-settings').click()
+  await alan.getByTestId('dial-input').fill('1001')
+  await alan.getByTestId('call').click()
+  await ada.getByTestId('answer').click()
+  await state(ada, 'active')
+  expect(await ada.getByRole('dialog', { name: 'Settings' }).isVisible()).toBe(true)
+})
+
+test('without a microphone the caller goes on ringing and can be answered when there is one', async () => {
+  await ready(ada, alan)
+  await ada.evaluate(() => {
+    const { mediaDevices } = navigator
+    const original = mediaDevices.getUserMedia.bind(mediaDevices)
+    mediaDevices.getUserMedia = constraints => {
+      mediaDevices.getUserMedia = original
+      return constraints ? Promise.reject(new DOMException('', 'NotAllowedError')) : original(constraints)
+    }
+  })
+  await alan.getByTestId('dial-input').fill('1001')
+  await alan.getByTestId('call').click()
+  await ada.getByTestId('answer').click()
+  await ada.getByTestId('phone-error').getByText('Allow it').waitFor()
+  await ada.getByTestId('answer').click()
+  await Promise.all([state(ada, 'active'), state(alan, 'active')])
+})
+
+test('an unplugged microphone is replaced in the call', async () => {
+  await ada.evaluate(() => {
+    const { mediaDevices } = navigator
+    const original = mediaDevices.getUserMedia.bind(mediaDevices)
+    mediaDevices.getUserMedia = async constraints => {
+      const stream = await original(constraints)
+      const [track] = stream.getAudioTracks()
+      // What the browser does when the device goes.
+      addEventListener('test-unplug', () => track?.stop() ?? track?.dispatchEvent(new Event('ended')), { once: true })
+      return stream
+    }
+  })
+  await ready(ada, alan)
+  await ada.getByTestId('dial-input').fill('1002')
+  await ada.getByTestId('call').click()
+  await alan.getByTestId('answer').click()
+  await state(ada, 'active')
+  await ada.evaluate(() => {
+    dispatchEvent(new Event('test-unplug'))
+  })
+  await ada.getByTestId('phone-error').getByText('is used now').waitFor()
+  await state(ada, 'active')
+})
+
+test('a session that ends does not end the call; afterwards the password alone leads back to the phone', async () => {
+  await ready(ada, alan)
+  await ada.getByTestId('dial-input').fill('1002')
+  await ada.getByTestId('call').click()
+  await alan.getByTestId('answer').click()
+  await state(ada, 'active')
+  gateway.endSessions()
+  await ada.getByRole('button', { name: 'Refresh' }).click()
+  await ada.getByText('The call goes on').waitFor()
+  await state(ada, 'active')
+  await ada.getByTestId('hangup').click()
+  await ada.getByText('Your session has ended').waitFor()
+  expect(await ada.getByTestId('username').inputValue()).toBe('demo')
+  await ada.getByTestId('password').fill('right')
+  await ready(ada)
+})
+
+test('a refused softphone password can be entered again', async () => {
+  const other = await open('#username=demo&password=right&extension=1001&extension_password=old')
+  await other.getByTestId('sign-in').click()
+  await other.getByRole('button', { name: 'Enter another' }).click()
+  await other.getByTestId('extension-password').fill('right-1001')
+  await other.getByTestId('connect').click()
+  await other.locator('[data-testid="registration"][data-state="registered"]').waitFor()
 })
 
 test('a declined call is shown as busy, an unknown number as unknown', async () => {
@@ -220,23 +349,23 @@ test('the server away: the list says so and comes back', async () => {
 
 test.each(['light', 'dark'] as const)('everything has a name and enough contrast in %s', async colorScheme => {
   await ada.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-  expect(await ada.evaluate(accessibilityFaults)).toEqual([])
+  expect(await faults(ada)).toEqual([])
   await ready(ada, alan)
   await ada.locator('[data-testid="realtime"][data-state="open"]').waitFor()
   for (const type of ['call.created', 'recording.started', 'agent.login', 'flow.created'])
     gateway.emit(type, callRow(`c-${colorScheme}`, '1002', '1001'))
   await expect.poll(() => ada.getByTestId('events').locator('li').count()).toBe(4)
   await ada.getByTestId('events').locator('summary').first().click()
-  expect(await ada.evaluate(accessibilityFaults)).toEqual([])
+  expect(await faults(ada)).toEqual([])
   await alan.getByTestId('dial-input').fill('1001')
   await alan.getByTestId('call').click()
   await ada.getByTestId('incoming').waitFor()
-  expect(await ada.evaluate(accessibilityFaults)).toEqual([])
+  expect(await faults(ada)).toEqual([])
   await ada.keyboard.press('a')
   await state(ada, 'active')
   await expect.poll(() => ada.getByTestId('cipher').textContent(), { timeout: 10_000 }).toMatch(/AES/)
-  expect(await ada.evaluate(accessibilityFaults)).toEqual([])
+  expect(await faults(ada)).toEqual([])
   await ada.keyboard.press('?')
   await ada.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
-  expect(await ada.evaluate(accessibilityFaults)).toEqual([])
+  expect(await faults(ada)).toEqual([])
 })

@@ -78,6 +78,11 @@ export class Gateway {
     for (const socket of this.#sockets.clients) socket.send(JSON.stringify(frame))
   }
 
+  /** Takes no token that was issued until now. */
+  endSessions(): void {
+    this.#tokens.clear()
+  }
+
   dropSockets(): void {
     for (const socket of this.#sockets.clients) socket.terminate()
   }

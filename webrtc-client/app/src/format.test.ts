@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { causeText, cipherText, duration, initials, qualityText, when } from './format.ts'
+import { causeText, cipherText, duration, initials, numberOf, qualityText, when } from './format.ts'
 
 test.each([
   { given: 0, want: '0:00' },
@@ -11,10 +11,17 @@ test.each([
 const now = new Date(2026, 10, 21, 12, 0)
 test.each([
   { given: new Date(2026, 10, 21, 9, 5), want: '09:05' },
-  { given: new Date(2026, 10, 20, 23, 59), want: 'Yesterday' },
+  { given: new Date(2026, 10, 20, 23, 59), want: 'Yesterday 23:59' },
   { given: new Date(2026, 10, 18, 9, 5), want: 'Wed 09:05' },
   { given: new Date(2026, 9, 1, 9, 5), want: '1 Oct 2026' },
 ])('when($given) is $want', ({ given, want }) => expect(when(given.toISOString(), now, 'en-GB')).toBe(want))
+
+test.each([
+  { given: '+14155550100', want: '+1 415 555 0100' },
+  { given: 'anonymous', want: '' },
+  { given: 'Anonymous@anonymous.invalid', want: '' },
+  { given: 'anonymouse', want: 'anonymouse' },
+])('numberOf($given) is $want', ({ given, want }) => expect(numberOf(given)).toBe(want))
 
 test('a time that is none is shown as nothing', () => expect(when('soon', now)).toBe(''))
 

@@ -1,4 +1,4 @@
-import type { CallCause } from '../../src/index.ts'
+import { type CallCause, formatTarget } from '../../src/index.ts'
 
 /** `65` → `1:05`, `3725` → `1:02:05`. Seconds. */
 export function duration(seconds: number): string {
@@ -8,14 +8,17 @@ export function duration(seconds: number): string {
   return shown.map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, '0'))).join(':')
 }
 
-/** Clock time today, yesterday by its name, weekday and time within a week, else the date. */
+/** A number or address spaced out for reading; empty when the caller has withheld it (RFC 3323). */
+export const numberOf = (target: string): string => (/^anonymous(@|$)/i.test(target) ? '' : formatTarget(target))
+
+/** Clock time, yesterday's with the word, weekday and time within a week, else the date. */
 export function when(iso: string, now = new Date(), locale?: string): string {
   const date = new Date(iso)
   if (Number.isNaN(date.getTime())) return ''
   const time = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' }).format(date)
   const days = Math.round((startOfDay(now) - startOfDay(date)) / 86_400_000)
   if (days === 0) return time
-  if (days === 1) return 'Yesterday'
+  if (days === 1) return `Yesterday ${time}`
   if (days < 7) return `${new Intl.DateTimeFormat(locale, { weekday: 'short' }).format(date)} ${time}`
   return new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' }).format(date)
 }
@@ -49,7 +52,7 @@ const statuses: Record<string, string> = {
 /** State of a call that goes on. */
 export const statusText = (status: string): string => statuses[status] ?? status
 
-/** Quality in a word, by the usual bands of the mean opinion score. */
+/** Quality in a word, by the usual bands of the mean opinion score. Null: nothing has been received yet. */
 export function qualityText(mos: number | null): 'Excellent' | 'Good' | 'Fair' | 'Poor' | 'Measuring' {
   if (mos === null) return 'Measuring'
   if (mos >= 4.2) return 'Excellent'

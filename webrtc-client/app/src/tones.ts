@@ -1,13 +1,29 @@
+import { signal } from '@preact/signals'
+
 /** Ringing, made here: no sound file, no licence, no download. */
 
 let context: AudioContext | undefined
 
+/** The browser lets nothing be heard before somebody has clicked or typed in the page, after a reload for example. */
+export const soundBlocked = signal(false)
+const STARTS_WITHIN_MS = 500
+
 /** One context for all. Creating it in a click is what makes the browser allow sound later. */
 export function audioContext(): AudioContext {
-  context ??= new AudioContext()
+  if (!context) {
+    const created = new AudioContext()
+    const look = () => {
+      soundBlocked.value = created.state === 'suspended'
+    }
+    setTimeout(look, STARTS_WITHIN_MS)
+    created.addEventListener('statechange', look)
+    context = created
+  }
   if (context.state === 'suspended') void context.resume()
   return context
 }
+
+for (const gesture of ['pointerdown', 'keydown']) addEventListener(gesture, () => context?.state === 'suspended' && audioContext())
 
 interface Note {
   hz: number
@@ -63,6 +79,14 @@ export const ringback = (): (() => void) =>
     [440, 480].map(hz => ({ hz, at: 0, seconds: 2 })),
     6_000,
     0.06,
+  )
+
+/** A second caller, heard beside the one who is talking: two short tones every 5 s. */
+export const callWaiting = (): (() => void) =>
+  repeat(
+    [0, 0.35].map(at => ({ hz: 440, at, seconds: 0.25 })),
+    5_000,
+    0.05,
   )
 
 const rows = [697, 770, 852, 941]

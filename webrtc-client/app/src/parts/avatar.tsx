@@ -5,7 +5,11 @@ import { Icon } from './icon.tsx'
 export function Avatar({ name, size = 40, pulse = false }: { name: string; size?: number; pulse?: boolean }) {
   const letters = initials(name)
   return (
-    <span class={pulse ? 'avatar avatar-pulse' : 'avatar'} style={{ '--size': `${size}px`, '--hue': String(hue(name)) }} aria-hidden="true">
+    <span
+      class={pulse ? 'avatar avatar-pulse' : 'avatar'}
+      style={{ '--avatar-size': `${size}px`, '--hue': String(hue(name)) }}
+      aria-hidden="true"
+    >
       {letters || <Icon name="user" size={size * 0.5} />}
     </span>
   )

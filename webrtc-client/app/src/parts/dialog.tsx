@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
+import { Incoming } from '../views/incoming.tsx'
 import { Icon } from './icon.tsx'
 
 /** A modal dialog of the browser: focus stays inside, Escape closes, focus returns to where it was. */
@@ -21,6 +22,7 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
         </header>
         {children}
       </div>
+      <Incoming />
     </dialog>
   )
 }

@@ -7,18 +7,18 @@ const names: Record<string, string> = { '*': 'star', '#': 'hash' }
 const keys = ['1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '0', '#']
 const LONG_PRESS_MS = 500
 
-/** Twelve keys. Holding 0 gives +. */
-export function Keypad({ onKey, label }: { onKey: (key: string) => void; label: string }) {
+/** Twelve keys. Holding 0 gives + where numbers are dialled; in a call keys are tones, which whoever sends them lets be heard. */
+export function Keypad({ onKey, label, tones = false }: { onKey: (key: string) => void; label: string; tones?: boolean }) {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   const long = useRef(false)
 
   const press = (key: string) => {
-    if (settings.value.key_tones && key !== '+') keyTone(key)
+    if (settings.value.key_tones && key !== '+' && !tones) keyTone(key)
     onKey(key)
   }
   const down = (key: string) => {
     long.current = false
-    if (key !== '0') return
+    if (key !== '0' || tones) return
     timer.current = setTimeout(() => {
       long.current = true
       press('+')
@@ -32,7 +32,7 @@ export function Keypad({ onKey, label }: { onKey: (key: string) => void; label: 
           type="button"
           class="key"
           data-testid={`key-${key}`}
-          aria-label={names[key] ?? (letters[key] ? `${key} ${letters[key]}` : key)}
+          aria-label={names[key]}
           onPointerDown={() => down(key)}
           onPointerUp={() => clearTimeout(timer.current)}
           onPointerLeave={() => clearTimeout(timer.current)}
@@ -43,8 +43,8 @@ export function Keypad({ onKey, label }: { onKey: (key: string) => void; label: 
             long.current = false
           }}
         >
-          <span class="key-digit">{key === '*' ? '∗' : key}</span>
-          <span class="key-letters">{letters[key] ?? ''}</span>
+          <span class="key-digit">{key === '*' ? '∗' : key}</span>{' '}
+          <span class="key-letters">{tones && key === '0' ? '' : (letters[key] ?? '')}</span>
         </button>
       ))}
     </fieldset>

@@ -2,7 +2,7 @@ import { computed, signal } from '@preact/signals'
 import { type EventFrame, type EventTopic, Realtime, type RealtimeState } from '@voipbin/sdk/realtime'
 import type { Call } from '../api.ts'
 import { api } from './api.ts'
-import { upsert } from './history.ts'
+import { loadHistory, upsert } from './history.ts'
 
 export const events = signal<EventFrame[]>([])
 export const realtime = signal<{ state: RealtimeState; detail: string }>({ state: 'closed', detail: '' })
@@ -50,6 +50,8 @@ export function startEvents(url: string, customerId: string): void {
   })
   socket = current
   current.on('*', onEvent)
+  // What the socket missed and cannot bring any more is read again.
+  current.on('gap', () => void loadHistory())
   // A failure shows as state; the client tries again by itself.
   current.connect().catch(showReason)
 }

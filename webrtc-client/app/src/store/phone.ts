@@ -1,7 +1,8 @@
-import { computed, effect, signal } from '@preact/signals'
+import { computed, signal } from '@preact/signals'
 import { type Call, type CallStats, isEstablished, Phone, PhoneError, type PhoneOptions } from '../../../src/index.ts'
+import { phoneErrorText } from '../errors.ts'
 import { causeText } from '../format.ts'
-import { audioContext, ring, ringback } from '../tones.ts'
+import { audioContext, keyTone } from '../tones.ts'
 import { type CallView, viewOf } from './call-view.ts'
 import { settings } from './settings.ts'
 import { announce, dialled, tab } from './ui.ts'
@@ -18,11 +19,15 @@ export const audioBlocked = signal(false)
 /** Last minute of the shown call, one reading a second. */
 export const quality = signal<CallStats[]>([])
 
+/** Tones sent in the shown call. */
+export const tonesSent = signal('')
+
 const focusedId = signal('')
 const declined = new WeakSet<Call>()
 
 export const incoming = computed(() => calls.value.filter(call => call.direction === 'incoming' && call.state === 'ringing'))
-const others = computed(() => calls.value.filter(call => !incoming.value.includes(call)))
+/** Calls that do not wait for an answer. */
+export const others = computed(() => calls.value.filter(call => !incoming.value.includes(call)))
 /** The call on the screen; the rest are listed beside it. */
 export const focused = computed(() => others.value.find(({ id }) => id === focusedId.value) ?? others.value.at(-1) ?? null)
 export const background = computed(() => others.value.filter(call => call !== focused.value))
@@ -50,7 +55,7 @@ export function startPhone(options: PhoneOptions): void {
   current.on('registration_failed', error => {
     registration.value = error.reason === 'registration_refused' ? 'refused' : 'failed'
     registrationError.value = error.message
-    announce(error.message)
+    announce(error.message, { urgent: true })
   })
   current.on('incoming', follow)
   current.on('calls', list => {
@@ -81,8 +86,7 @@ export async function dial(target = dialled.value): Promise<void> {
     dialled.value = ''
     tab.value = 'phone'
   } catch (error) {
-    phoneError.value = messageOf(error)
-    announce(phoneError.value)
+    phoneError.value = phoneErrorText(error)
   }
 }
 
@@ -112,8 +116,11 @@ export function toggleMute(call: Call): void {
   else call.mute()
 }
 
-export async function sendTones(call: Call, tones: string): Promise<void> {
-  await attempt(() => call.sendDtmf(tones))
+/** One key of the pad or of the keyboard in a call. */
+export async function pressTone(call: Call, key: string): Promise<void> {
+  if (settings.value.key_tones) keyTone(key)
+  tonesSent.value += key
+  await attempt(() => call.sendDtmf(key))
 }
 
 /** Brings another call to the front: holds the talking one and goes on with this one. */
@@ -144,13 +151,13 @@ async function holdOthers(except?: Call): Promise<void> {
 function focus(call: Call): void {
   focusedId.value = call.id
   quality.value = []
+  tonesSent.value = ''
   lastCall.value = null
 }
 
 function follow(call: Call): void {
   if (call.direction === 'incoming') {
-    announce(`Incoming call from ${viewOf(call).name}`)
-    notify(call)
+    announce(`Incoming call from ${viewOf(call).name}`, { urgent: true })
   }
   call.on('change', () => {
     calls.value = (phone?.calls ?? []).map(viewOf)
@@ -158,22 +165,22 @@ function follow(call: Call): void {
   call.on('audio_blocked', () => {
     audioBlocked.value = true
   })
+  call.on('microphone_lost', ({ label }) => {
+    phoneError.value = label
+      ? `The microphone was unplugged. ${label} is used now.`
+      : 'The microphone was unplugged. Nobody hears you until there is one.'
+  })
   call.on('state', state => {
+    if (state === 'ringing' && call.direction === 'outgoing') announce('Ringing')
     if (state === 'active') announce(`Connected to ${viewOf(call).name}`)
     if (state === 'held') announce('On hold')
   })
   call.on('ended', ({ cause }) => {
-    if (call.error instanceof PhoneError) phoneError.value = call.error.message
+    if (call.error) phoneError.value = phoneErrorText(call.error)
     if (!declined.has(call)) lastCall.value = viewOf(call)
+    audioBlocked.value = false
     announce(causeText(cause))
   })
-}
-
-function notify(call: Call): void {
-  if (document.visibilityState === 'visible' || !('Notification' in window) || Notification.permission !== 'granted') return
-  const notification = new Notification('Incoming call', { body: viewOf(call).name, tag: call.id, requireInteraction: true })
-  notification.onclick = () => window.focus()
-  call.on('state', () => notification.close())
 }
 
 async function attempt(work: () => Promise<void>): Promise<void> {
@@ -181,29 +188,9 @@ async function attempt(work: () => Promise<void>): Promise<void> {
   try {
     await work()
   } catch (error) {
-    phoneError.value = messageOf(error)
-    announce(phoneError.value)
+    phoneError.value = phoneErrorText(error)
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-// One sound at a time: a second caller is seen, not rung, while somebody is talking. A computed word, so that other changes do not start it over.
-const sound = computed(() => {
-  const talking = others.value.some(call => isEstablished(call.state))
-  if (incoming.value.length > 0) return talking ? 'none' : 'ring'
-  return others.value.some(call => call.state === 'ringing' && !call.early_media) ? 'ringback' : 'none'
-})
-
-effect(() => {
-  if (sound.value === 'ring') return ring(settings.peek().ringer)
-  return sound.value === 'ringback' ? ringback() : undefined
-})
-
-effect(() => {
-  const [caller] = incoming.value
-  document.title = caller ? `${caller.name} is calling` : 'VoIPBIN Softphone'
-})
 
 const READINGS = 60
 setInterval(async () => {

@@ -1,7 +1,6 @@
 import { signal } from '@preact/signals'
-import { formatTarget } from '../../../src/index.ts'
 import type { Call } from '../api.ts'
-import { causeText, duration, statusText, when } from '../format.ts'
+import { causeText, duration, numberOf, statusText, when } from '../format.ts'
 import { Avatar } from '../parts/avatar.tsx'
 import { Icon, type IconName } from '../parts/icon.tsx'
 import { IconButton } from '../parts/icon-button.tsx'
@@ -76,14 +75,16 @@ const words: Record<Side, string> = { incoming: 'Incoming', outgoing: 'Outgoing'
 function Row({ row }: { row: Call }) {
   const side = sideOf(row, extension.value?.extension)
   const other = side === 'incoming' || side === 'missed' ? row.source : row.destination
-  const name = other.target_name || formatTarget(other.target)
+  const known = nameOf(other)
+  const name = known || unknown
+  const caller = nameOf(row.source) || unknown
   const running = row.status !== 'completed'
   return (
     <li class="row" data-side={side}>
-      <Avatar name={name} />
+      <Avatar name={known} />
       <span class="row-main">
-        <span class="row-title truncate">
-          {side === 'other' && <span class="muted">{row.source.target_name || formatTarget(row.source.target)} → </span>}
+        <span class="row-title truncate" title={side === 'other' ? `${caller} → ${name}` : name}>
+          {side === 'other' && <span class="muted">{caller} → </span>}
           {name}
         </span>
         <span class="row-sub">
@@ -91,18 +92,28 @@ function Row({ row }: { row: Call }) {
             <Icon name={icons[side]} size={14} />
             <span class="visually-hidden">{words[side]}</span>
           </span>
-          {running ? <span class="live">{statusText(row.status)}</span> : outcome(row, side)}
+          <span class="truncate">{running ? <span class="live">{statusText(row.status)}</span> : outcome(row, side)}</span>
         </span>
       </span>
       <time class="row-time" dateTime={row.tm_create}>
         {when(row.tm_create)}
       </time>
-      <button type="button" class="icon-button" aria-label={`Call ${name}`} title={`Call ${name}`} onClick={() => void dial(other.target)}>
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={`Call ${name}`}
+        title={`Call ${name}`}
+        disabled={!numberOf(other.target)}
+        onClick={() => void dial(other.target)}
+      >
         <Icon name="phone" size={18} />
       </button>
     </li>
   )
 }
+
+const unknown = 'Unknown caller'
+const nameOf = ({ target_name, target }: Call['source']): string => target_name || numberOf(target)
 
 function outcome(row: Call, side: Side): string {
   if (row.tm_answer) return duration(row.duration ?? 0)
@@ -125,7 +136,7 @@ function Skeleton() {
     <div role="status" aria-label="Loading calls">
       {[70, 50, 62, 45, 58].map(width => (
         <div key={width} class="row skeleton" aria-hidden="true">
-          <span class="avatar" style={{ '--size': '40px' }} />
+          <span class="avatar" style={{ '--avatar-size': '40px' }} />
           <span class="row-main">
             <span class="bone" style={{ width: `${width}%` }} />
             <span class="bone thin" style={{ width: `${width / 2}%` }} />

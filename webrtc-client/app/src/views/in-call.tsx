@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'preact/hooks'
-import { isEstablished } from '../../../src/index.ts'
+import { type Call, isEstablished } from '../../../src/index.ts'
 import { duration } from '../format.ts'
 import { Avatar } from '../parts/avatar.tsx'
 import { Icon, type IconName } from '../parts/icon.tsx'
 import { Keypad } from '../parts/keypad.tsx'
 import type { CallView } from '../store/call-view.ts'
-import { sendTones, toggleHold, toggleMute } from '../store/phone.ts'
+import { pressTone, toggleHold, toggleMute, tonesSent } from '../store/phone.ts'
 import { Quality } from './quality.tsx'
 
 const stateText = {
@@ -17,38 +17,35 @@ const stateText = {
   ended: 'Call ended',
 } as const
 
+const TONES_SHOWN = 16
+
 /** The call on the screen. */
 export function InCall({ view }: { view: CallView }) {
   const { call, state, name, number } = view
   const [pad, setPad] = useState(false)
-  const [tones, setTones] = useState('')
   const established = isEstablished(state)
   return (
     <div class={pad ? 'in-call with-pad' : 'in-call'} data-testid="in-call" data-state={state}>
       <div class="in-call-head">
         {!pad && <Avatar name={name} size={88} pulse={!established} />}
-        <h2 class="in-call-name">{name}</h2>
-        {number !== name && <p class="in-call-number">{number}</p>}
+        <h2 class="in-call-name" title={name}>
+          {name}
+        </h2>
+        {number && number !== name && <p class="in-call-number">{number}</p>}
         <p class="in-call-state" role="timer" aria-live="off">
+          {view.interrupted && <span class="in-call-broken">No audio, repairing… · </span>}
           {state === 'active' && view.remote_held ? 'You are on hold · ' : ''}
           {stateText[state]}
           {state === 'held' && ' · '}
-          {view.answered_at && <Timer since={view.answered_at} />}
+          {view.answered_at && <Timer call={call} />}
         </p>
       </div>
       {pad ? (
         <div class="in-call-pad">
           <output class="tones" aria-label="Tones sent">
-            {tones || ' '}
+            {tonesSent.value.slice(-TONES_SHOWN) || ' '}
           </output>
-          <Keypad
-            label="Tones"
-            onKey={key => {
-              if (key === '+') return
-              setTones(tones + key)
-              void sendTones(call, key)
-            }}
-          />
+          <Keypad label="Tones" onKey={key => void pressTone(call, key)} tones />
         </div>
       ) : (
         established && <Quality held={state === 'held'} />
@@ -59,7 +56,7 @@ export function InCall({ view }: { view: CallView }) {
           label={view.muted ? 'Unmute' : 'Mute'}
           testid="mute"
           on={view.muted}
-          off={!established}
+          off={false}
           onClick={() => toggleMute(call)}
         />
         <Control icon="keypad" label="Keypad" testid="keypad" on={pad} off={state !== 'active'} onClick={() => setPad(!pad)} />
@@ -100,11 +97,11 @@ function Control({ icon, label, testid, on, off, onClick }: ControlProps) {
   )
 }
 
-export function Timer({ since }: { since: Date }) {
-  const [now, setNow] = useState(Date.now())
+function Timer({ call }: { call: Call }) {
+  const [seconds, setSeconds] = useState(call.duration_ms / 1000)
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 500)
+    const timer = setInterval(() => setSeconds(call.duration_ms / 1000), 500)
     return () => clearInterval(timer)
-  }, [])
-  return <span class="timer">{duration((now - since.getTime()) / 1000)}</span>
+  }, [call])
+  return <span class="timer">{duration(seconds)}</span>
 }

@@ -2,7 +2,11 @@ import { useEffect, useRef } from 'preact/hooks'
 import { Avatar } from '../parts/avatar.tsx'
 import { Icon } from '../parts/icon.tsx'
 import type { CallView } from '../store/call-view.ts'
-import { answer, decline, focused, incoming } from '../store/phone.ts'
+import { answer, decline, incoming, others } from '../store/phone.ts'
+import { lastKeyAt } from '../store/ui.ts'
+
+/** Somebody who is typing keeps the focus: a space or Enter must not take a call by accident. */
+const TYPING_MS = 1_000
 
 /** Cards of those who are calling, above everything. */
 export function Incoming() {
@@ -21,9 +25,15 @@ function Card({ view }: { view: CallView }) {
   const button = useRef<HTMLButtonElement>(null)
   useEffect(() => {
     const before = document.activeElement
-    // Somebody who is typing keeps the caret: a space or Enter must not take a call by accident.
-    if (!(before instanceof HTMLInputElement)) button.current?.focus()
-    return () => before instanceof HTMLElement && before.isConnected && before.focus()
+    const typing = before instanceof HTMLInputElement || performance.now() - lastKeyAt.value < TYPING_MS
+    if (typing) return
+    const own = button.current
+    own?.focus()
+    return () => {
+      // Only what this card has taken is given back.
+      const left = document.activeElement === document.body || document.activeElement === own
+      if (left && before instanceof HTMLElement && before.isConnected) before.focus()
+    }
   }, [])
   return (
     <div class="incoming" role="alertdialog" aria-labelledby={`in-${call.id}`} aria-describedby={`num-${call.id}`} data-testid="incoming">
@@ -34,7 +44,7 @@ function Card({ view }: { view: CallView }) {
           {name}
         </h2>
         <p id={`num-${call.id}`} class="muted truncate">
-          {number === name ? call.remote.uri.replace(/^sip:/, '') : number}
+          {number === name || !number ? call.remote.uri.replace(/^sip:/, '') : number}
         </p>
       </div>
       <div class="incoming-actions">
@@ -44,7 +54,7 @@ function Card({ view }: { view: CallView }) {
         </button>
         <button type="button" class="button call" data-testid="answer" ref={button} onClick={() => void answer(call)}>
           <Icon name="phone" size={20} />
-          {focused.value ? 'Hold & answer' : 'Answer'}
+          {others.value.some(({ state }) => state === 'active') ? 'Hold & answer' : 'Answer'}
         </button>
       </div>
     </div>

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks'
 import { causeText, duration } from '../format.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Keypad } from '../parts/keypad.tsx'
@@ -8,8 +9,18 @@ import { InCall } from './in-call.tsx'
 /** Dial pad, or the call that is on. */
 export function PhonePanel() {
   const view = focused.value
+  const section = useRef<HTMLElement>(null)
+  useEffect(() => {
+    // The button that was pressed is gone with the view it was in: the keyboard goes on from here, not from the top of the page.
+    if (document.activeElement === document.body) section.current?.focus({ preventScroll: true })
+  }, [view?.id])
   return (
-    <section class="panel phone-panel" aria-label="Phone">
+    <section
+      class={background.value.length > 0 ? 'panel phone-panel crowded' : 'panel phone-panel'}
+      aria-label="Phone"
+      tabIndex={-1}
+      ref={section}
+    >
       <Notices />
       {view ? <InCall key={view.id} view={view} /> : <DialPad />}
       {background.value.length > 0 && (
@@ -42,7 +53,7 @@ function Notices() {
       )}
       {phoneError.value && (
         <div class="notice danger" role="alert" data-testid="phone-error">
-          <span>{phoneError.value}.</span>
+          <span>{phoneError.value}</span>
           <button type="button" class="icon-button small" aria-label="Dismiss" onClick={() => (phoneError.value = '')}>
             <Icon name="close" size={16} />
           </button>
@@ -97,8 +108,8 @@ function DialPad() {
 function LastCall() {
   const view = lastCall.value
   if (!view) return null
-  const missed = view.direction === 'incoming' && !view.answered_at
-  const seconds = view.answered_at && view.ended_at ? (view.ended_at.getTime() - view.answered_at.getTime()) / 1000 : 0
+  const missed = view.direction === 'incoming' && !view.answered_at && view.cause !== 'answered_elsewhere'
+  const seconds = view.call.duration_ms / 1000
   return (
     <div class="last-call" data-testid="last-call">
       <span class="truncate">
@@ -108,9 +119,11 @@ function LastCall() {
           {seconds > 0 && ` · ${duration(seconds)}`}
         </span>
       </span>
-      <button type="button" class="button small" onClick={() => void dial(view.call.remote.target)}>
-        Call again
-      </button>
+      {view.number && (
+        <button type="button" class="button small" onClick={() => void dial(view.call.remote.target)}>
+          Call {view.direction === 'incoming' ? 'back' : 'again'}
+        </button>
+      )}
       <button type="button" class="icon-button small" aria-label="Dismiss" onClick={() => (lastCall.value = null)}>
         <Icon name="close" size={16} />
       </button>

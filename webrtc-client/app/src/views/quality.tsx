@@ -2,25 +2,28 @@ import { cipherText, qualityText } from '../format.ts'
 import { Sparkline } from '../parts/sparkline.tsx'
 import { quality } from '../store/phone.ts'
 
-const bars: Record<ReturnType<typeof qualityText> | 'On hold', number> = {
+const bars: Record<ReturnType<typeof qualityText> | 'On hold' | 'No audio', number> = {
   Excellent: 4,
   Good: 3,
   Fair: 2,
   Poor: 1,
   Measuring: 0,
   'On hold': 0,
+  'No audio': 0,
 }
 
 /** How good the line is now and over the last minute. */
 export function Quality({ held }: { held: boolean }) {
   const now = quality.value.at(-1)
   const mos = now?.mos ?? null
-  const word = held ? 'On hold' : qualityText(mos)
+  // Nothing for three seconds is a fact, not a pause of the measurement. The other side may be on hold or muted by the platform, too.
+  const silent = quality.value.length > 3 && quality.value.slice(-3).every(reading => reading.mos === null)
+  const word = held ? 'On hold' : silent ? 'No audio' : qualityText(mos)
   return (
     <section
       class="quality"
       data-testid="quality"
-      data-level={word === 'On hold' ? 'measuring' : word.toLowerCase()}
+      data-level={word === 'On hold' ? 'measuring' : word === 'No audio' ? 'poor' : word.toLowerCase()}
       aria-label="Call quality"
     >
       <header class="quality-head">

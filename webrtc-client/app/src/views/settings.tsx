@@ -3,7 +3,7 @@ import { type AudioDevice, listAudioDevices } from '../../../src/index.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { calls, registration, useDevices } from '../store/phone.ts'
-import { account, extension, reconnectPhone, signOut } from '../store/session.ts'
+import { account, chooseExtension, extension, reconnectPhone, signOut } from '../store/session.ts'
 import { set, settings, type Theme } from '../store/settings.ts'
 import { dialog } from '../store/ui.ts'
 import { ringOnce } from '../tones.ts'
@@ -45,15 +45,27 @@ function Appearance() {
 
 function Devices() {
   const [devices, setDevices] = useState<{ microphones: AudioDevice[]; speakers: AudioDevice[] }>({ microphones: [], speakers: [] })
+  const load = () => void listAudioDevices().then(setDevices, () => undefined)
+  /** Browsers name devices only to pages that may use them. */
+  const allowMicrophone = async (): Promise<void> => {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).catch(() => undefined)
+    for (const track of stream?.getTracks() ?? []) track.stop()
+    load()
+  }
   useEffect(() => {
-    const load = () => void listAudioDevices().then(setDevices, () => undefined)
     load()
     navigator.mediaDevices?.addEventListener('devicechange', load)
     return () => navigator.mediaDevices?.removeEventListener('devicechange', load)
   }, [])
   const { microphone, speaker, ringer } = settings.value
+  const unnamed = devices.microphones.length > 0 && devices.microphones.every(({ label }) => !label)
   return (
     <>
+      {unnamed && (
+        <button type="button" class="button" onClick={() => void allowMicrophone()}>
+          Allow the microphone to choose devices
+        </button>
+      )}
       <DeviceField label="Microphone" devices={devices.microphones} value={microphone} onChange={id => choose('microphone', id)} />
       {devices.speakers.length > 0 && (
         <DeviceField label="Speaker" devices={devices.speakers} value={speaker} onChange={id => choose('speaker', id)} />
@@ -161,10 +173,24 @@ function Account() {
           <option value="ws">Plain (WS)</option>
         </select>
       </label>
-      <button type="button" class="button" data-testid="sign-out" onClick={() => void signOut()}>
-        <Icon name="sign_out" size={18} />
-        Sign out
-      </button>
+      <div class="account-actions">
+        {calls.value.length === 0 && (
+          <button
+            type="button"
+            class="button"
+            onClick={() => {
+              dialog.value = null
+              void chooseExtension()
+            }}
+          >
+            Other extension
+          </button>
+        )}
+        <button type="button" class="button" data-testid="sign-out" onClick={() => void signOut()}>
+          <Icon name="sign_out" size={18} />
+          {calls.value.length > 0 ? 'Hang up and sign out' : 'Sign out'}
+        </button>
+      </div>
     </div>
   )
 }

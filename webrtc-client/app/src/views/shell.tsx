@@ -2,8 +2,9 @@ import { Icon, type IconName } from '../parts/icon.tsx'
 import { IconButton } from '../parts/icon-button.tsx'
 import { realtime } from '../store/events.ts'
 import { calls, registration, registrationError } from '../store/phone.ts'
-import { extension, reconnectPhone } from '../store/session.ts'
+import { chooseExtension, extension, reconnectPhone, sessionOver } from '../store/session.ts'
 import { announcement, dialog, online, type Tab, tab } from '../store/ui.ts'
+import { soundBlocked } from '../tones.ts'
 import { Brand } from './brand.tsx'
 import { EventLog } from './event-log.tsx'
 import { History } from './history.tsx'
@@ -24,13 +25,27 @@ export function Shell() {
         <EventLog />
       </main>
       <Tabs />
-      <Incoming />
+      {/* A modal dialog makes everything outside of it unreachable, so it shows the callers itself. */}
+      {dialog.value === null && <Incoming />}
       {dialog.value === 'settings' && <SettingsDialog />}
       {dialog.value === 'shortcuts' && <ShortcutsDialog />}
-      <div class="visually-hidden" role="status" aria-live="polite">
-        {announcement.value}
-      </div>
+      <Announcements />
     </div>
+  )
+}
+
+/** The key makes a new element of every announcement, so that the same words are read again. */
+function Announcements() {
+  const { text, urgent, number } = announcement.value
+  return (
+    <>
+      <div class="visually-hidden" role="status">
+        {!urgent && <span key={number}>{text}</span>}
+      </div>
+      <div class="visually-hidden" role="alert">
+        {urgent && <span key={number}>{text}</span>}
+      </div>
+    </>
   )
 }
 
@@ -47,6 +62,7 @@ function Header() {
   const state = registration.value
   return (
     <header class="header">
+      <h1 class="visually-hidden">Softphone</h1>
       <Brand />
       <span class="pill" data-testid="registration" data-state={state} title={registrationError.value || undefined}>
         <span class="dot" aria-hidden="true" />
@@ -62,6 +78,12 @@ function Header() {
 
 /** What keeps the phone from working, in one place and in words. */
 function Banner() {
+  if (sessionOver.value)
+    return (
+      <div class="banner warn" role="status">
+        Your session has ended. The call goes on; sign in again after it.
+      </div>
+    )
   if (!online.value)
     return (
       <div class="banner warn" role="status">
@@ -72,8 +94,8 @@ function Banner() {
     return (
       <div class="banner danger" role="alert">
         <span>The server refused the password of extension {extension.value?.extension}.</span>
-        <button type="button" class="button small" onClick={() => (dialog.value = 'settings')}>
-          Open settings
+        <button type="button" class="button small" onClick={() => void chooseExtension()}>
+          Enter another
         </button>
       </div>
     )
@@ -82,9 +104,18 @@ function Banner() {
     return (
       <div class="banner warn" role="status">
         <span>The connection to the phone server is lost. Trying again…</span>
-        <button type="button" class="button small" onClick={reconnectPhone} disabled={calls.value.length > 0}>
-          Now
-        </button>
+        {calls.value.length === 0 && (
+          <button type="button" class="button small" onClick={reconnectPhone}>
+            Try now
+          </button>
+        )}
+      </div>
+    )
+  }
+  if (soundBlocked.value) {
+    return (
+      <div class="banner warn" role="status">
+        Click anywhere or press a key: before that the browser does not let this page ring.
       </div>
     )
   }

@@ -9,7 +9,7 @@ export const shortcuts: { keys: string; what: string }[] = [
   { keys: 'D', what: 'Decline' },
   { keys: 'M', what: 'Mute or unmute' },
   { keys: 'H', what: 'Hold or resume' },
-  { keys: '0–9 * #', what: 'Send a tone in a call' },
+  { keys: '0–9 * #', what: 'Dial, or send a tone in a call' },
   { keys: 'X', what: 'Hang up' },
   { keys: 'P', what: 'Pause the event list' },
   { keys: ',', what: 'Settings' },

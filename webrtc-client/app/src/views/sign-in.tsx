@@ -163,6 +163,9 @@ function Choose() {
         >
           Make a new password and connect
         </button>
+        <button type="button" class="button" onClick={() => void signOut()}>
+          Use another account
+        </button>
       </div>
     </form>
   )
