@@ -50,9 +50,11 @@ export const port = () => z.coerce.number().int().min(0).max(65_535).describe('m
 /** `true`, `1`, `yes`, `on` and their opposites. */
 export const flag = () => z.stringbool().describe('must be true or false')
 
-const isKeyRing = (text: string): boolean => {
+/** Whether `parse` takes a text; what it throws for one it does not take is a TypeError. */
+const isParsed = (parse: (text: string) => unknown) => (text: string) => {
   try {
-    return parseKeyRing(text).keys.size > 0
+    parse(text)
+    return true
   } catch (error) {
     if (error instanceof TypeError) return false
     throw error
@@ -63,15 +65,6 @@ const isKeyRing = (text: string): boolean => {
 export const count = (unit: string, least: number, most: number) =>
   z.coerce.number().int().min(least).max(most).describe(`must be a number of ${unit}, ${least} to ${most}`)
 
-const isNetworkList = (text: string): boolean => {
-  try {
-    return parseNetworks(text) !== undefined
-  } catch (error) {
-    if (error instanceof TypeError) return false
-    throw error
-  }
-}
-
 /** Where requests of the platform may go besides public addresses. A service that checks a URL when it is given declares them, too. */
 export const addressSettings = {
   /** Lets the platform send requests to every address. For tests and closed installations. */
@@ -79,7 +72,7 @@ export const addressSettings = {
   /** Addresses and networks that requests may go to although they are not public, separated by commas. For development. */
   HTTP_ALLOW_ADDRESSES: z
     .string()
-    .refine(isNetworkList)
+    .refine(isParsed(parseNetworks))
     .default('')
     .describe('must be addresses or networks (10.1.0.0/16), separated by commas'),
 }
@@ -120,7 +113,7 @@ export const sharedConfig = z.object({
   /** Address the health listener binds. */
   HOST_HEALTH: z.string().min(1).default('127.0.0.1').describe('must be an address to listen on'),
   /** One or more base64 keys of 32 bytes, the current one first. */
-  INSTALLATION_KEY: z.string().refine(isKeyRing).describe('must be one or more base64 keys of 32 bytes, separated by commas'),
+  INSTALLATION_KEY: z.string().refine(isParsed(parseKeyRing)).describe('must be one or more base64 keys of 32 bytes, separated by commas'),
   ...addressSettings,
 })
 export type SharedConfig = z.infer<typeof sharedConfig>

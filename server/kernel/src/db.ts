@@ -2,6 +2,7 @@ import { drizzle } from 'drizzle-orm/mysql2'
 import { createPool, type Pool, type PoolConnection } from 'mysql2'
 import type { Db } from './context.ts'
 import { isBroken, isRetryable, rootCause, UnavailableError } from './db-errors.ts'
+import { pause } from './wake.ts'
 
 export interface DbOptions {
   /** `mysql://user:password@host:port/database`. `?ssl={…}` as mysql2 reads it. */
@@ -199,7 +200,7 @@ async function runTransaction<T>(db: Db, work: (db: Db) => Promise<T>, { repeata
       const unknown = committing && cause instanceof UnavailableError && !repeatable
       if (unknown) throw new UnavailableError('the database went away while committing', { cause })
       if (pause_ms === undefined || !isRetryable(cause)) throw cause
-      await new Promise(resolve => setTimeout(resolve, pause_ms * (1 + Math.random())))
+      await pause(pause_ms * (1 + Math.random()))
     }
   }
 }

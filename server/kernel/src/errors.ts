@@ -74,6 +74,10 @@ export interface ErrorData {
   details?: ErrorDetail[]
 }
 
+/** One of the reasons that every operation may answer with. */
+export const generalError = (reason: GeneralReason, options?: AppErrorOptions): AppError =>
+  new AppError(reason, generalErrors[reason].status, { message: generalErrors[reason].message, ...options })
+
 /** Builds the error for a reason of the contract. A reason nobody declared is a mistake in the code and answers INTERNAL. */
 export function makeError(errors: ErrorTable, reason: string, data: ErrorData = {}): AppError {
   const table: ErrorTable = Object.hasOwn(errors, reason) ? errors : generalErrors

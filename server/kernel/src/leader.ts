@@ -1,7 +1,7 @@
 import type { PoolConnection } from 'mysql2'
 import type { Logger } from './context.ts'
 import type { Database } from './db.ts'
-import { pause } from './wake.ts'
+import { pause, repeat } from './wake.ts'
 
 /** How often a lock that another instance holds is asked for, in milliseconds: the longest gap after that one died. */
 const ask_ms = 250
@@ -82,18 +82,12 @@ export class Leaders {
 
   #start(candidate: Candidate): void {
     const held = new AbortController()
+    const { name, log, work } = candidate
+    const failed = (error: unknown) => log.error('background work failed, will run again', { work: name, err: error })
     candidate.held = held
-    candidate.running = (async () => {
-      while (!held.signal.aborted) {
-        try {
-          await candidate.work(held.signal)
-        } catch (error) {
-          if (!held.signal.aborted) candidate.log.error('background work failed, will run again', { work: candidate.name, err: error })
-        }
-        await pause(1_000, held.signal)
-      }
+    candidate.running = repeat(() => work(held.signal), held.signal, failed).then(() => {
       candidate.running = undefined
-    })()
+    })
   }
 
   async #query(sql: string, params: unknown[]): Promise<Record<string, number>> {

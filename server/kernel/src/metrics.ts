@@ -35,8 +35,15 @@ export const metrics = {
   states: counter('voipbin_states_total', 'States of the fast path: sent, dropped, passed on', ['state_type', 'outcome']),
   timers: counter('voipbin_timers_total', 'Durable timers run', ['service', 'name', 'outcome']),
   timerLag: histogram('voipbin_timer_lag_seconds', 'How late a timer ran', ['service']),
-  transactions: counter('voipbin_transactions_total', 'Database transactions: ok, replayed, retried, failed', ['service', 'outcome']),
-  cacheRequests: counter('voipbin_cache_requests_total', 'Cache look-ups: hit, miss, away', ['resource', 'outcome']),
+  transactions: counter(
+    'voipbin_transactions_total',
+    'Database transactions that have committed: ok, or replayed from the record of an earlier one',
+    ['service', 'outcome'],
+  ),
+  cacheRequests: counter('voipbin_cache_requests_total', 'Cache look-ups of rows: hit or miss; all miss while the cache is away', [
+    'resource',
+    'outcome',
+  ]),
   rateLimited: counter('voipbin_rate_limited_total', 'Requests refused by a limit', ['class']),
   webhookDeliveries: counter('voipbin_webhook_deliveries_total', 'Webhook delivery attempts', ['outcome']),
   webhookDuration: histogram('voipbin_webhook_delivery_duration_seconds', 'Time of a webhook delivery attempt', []),

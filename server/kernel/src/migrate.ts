@@ -53,18 +53,6 @@ export async function migrate({ url, sets, wait_s = 120 }: MigrateOptions): Prom
   }
 }
 
-/** The migrations that are in the folder and not in the database, without applying them. */
-export async function pendingMigrations({ url, sets }: Pick<MigrateOptions, 'url' | 'sets'>): Promise<Migrated[]> {
-  const connection = await createConnection({ uri: url })
-  try {
-    const pending: Migrated[] = []
-    for (const set of sets) pending.push({ name: set.name, applied: (await missing(connection, set)).map(({ tag }) => tag) })
-    return pending
-  } finally {
-    await connection.end()
-  }
-}
-
 interface JournalEntry {
   tag: string
   when: number

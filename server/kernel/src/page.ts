@@ -1,7 +1,7 @@
 import { and, desc, eq, gte, inArray, is, isNull, lt, or, SQL } from 'drizzle-orm'
 import type { MySqlColumn, MySqlTable } from 'drizzle-orm/mysql-core'
 import type { Db } from './context.ts'
-import { AppError } from './errors.ts'
+import { generalError } from './errors.ts'
 
 export interface PageInput {
   /** 1–100, default 50. */
@@ -42,7 +42,7 @@ export function parsePageToken(token: string): Position {
   const valid =
     time.test(position.tm_create) && !Number.isNaN(Date.parse(position.tm_create)) && position.id !== '' && position.id.length <= 64
   if (valid && pageToken(position) === token) return position
-  throw new AppError('INVALID_ARGUMENT', 'INVALID_ARGUMENT', {
+  throw generalError('INVALID_ARGUMENT', {
     message: 'page_token is not one this list has given',
     details: [{ field: '/page_token', rule: 'page_token', expected: 'the next_page_token of the page before, unchanged' }],
   })

@@ -39,6 +39,15 @@ export async function declareEventQueue(channel: ConfirmChannel, bus: Bus, queue
   })
 }
 
+/** How an event travels: it survives the broker, and tells its id and type without being opened. */
+export const eventOptions = ({ event_id, event_type }: Pick<Event, 'event_id' | 'event_type'>) => ({
+  persistent: true,
+  contentType: 'application/json',
+  messageId: event_id,
+  type: event_type,
+  headers: { event_id },
+})
+
 interface Buffered {
   key: string
   content: Buffer
@@ -133,10 +142,8 @@ export class EventPublisher {
     while (this.#sent < this.#queue.length && this.#sent < window) {
       const item = this.#queue[this.#sent] as Buffered
       this.#sent++
-      const { event_id, event_type } = item.event
-      const options = { persistent: true, contentType: 'application/json', messageId: event_id, type: event_type, headers: { event_id } }
       try {
-        channel.publish(this.#exchange, item.key, item.content, options, error => this.#settle(channel, item, error))
+        channel.publish(this.#exchange, item.key, item.content, eventOptions(item.event), error => this.#settle(channel, item, error))
       } catch {
         // The channel closed under us; what is buffered leaves through the next one.
         this.#sent--

@@ -5,6 +5,7 @@ import type { Db, Logger } from './context.ts'
 import { fault } from './fault.ts'
 import { metrics } from './metrics.ts'
 import type { Outbox, OutboxRow, WrittenRow } from './outbox.ts'
+import { eventOptions } from './publisher.ts'
 import { PublishOrder } from './relay-order.ts'
 import { pause, Wake } from './wake.ts'
 
@@ -200,15 +201,8 @@ export class OutboxRelay {
       }
       this.#progress.set()
     }
-    const options = {
-      persistent: true,
-      contentType: 'application/json',
-      messageId: row.event_id,
-      type: row.event_type,
-      headers: { event_id: row.event_id },
-    }
     try {
-      channel.publish(bus.named(`${row.domain}.events`), row.event_type, Buffer.from(row.payload), options, settle)
+      channel.publish(bus.named(`${row.domain}.events`), row.event_type, Buffer.from(row.payload), eventOptions(row), settle)
     } catch (error) {
       settle(error)
     }

@@ -4,7 +4,7 @@ import { type AuditAction, recordAudit } from './audit.ts'
 import { fillCache, invalidate } from './cache.ts'
 import { isLive, stamp } from './columns.ts'
 import type { Cache, Context, Db, Tx } from './context.ts'
-import { AppError } from './errors.ts'
+import { AppError, generalError } from './errors.ts'
 import { metrics } from './metrics.ts'
 import { type Columns, conditions, type Page, type PageInput, selectPage, type Where } from './page.ts'
 
@@ -262,7 +262,7 @@ class TableRepo {
       .set(given as never)
       .where(and(eq(table.id, old.id), eq(table.version, old.version), mine, isLive(table)))
     if (result.affectedRows === 0) {
-      throw new AppError('CONFLICT', 'FAILED_PRECONDITION', {
+      throw generalError('CONFLICT', {
         message: `The ${this.resource} was changed by somebody else at the same time; read it again and retry.`,
       })
     }

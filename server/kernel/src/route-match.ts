@@ -1,5 +1,5 @@
 import type { CallRow, MethodRow } from './contract.ts'
-import { AppError } from './errors.ts'
+import { generalError } from './errors.ts'
 
 type Fields = Record<string, unknown>
 
@@ -20,7 +20,7 @@ function parseTemplate(template: string) {
 }
 
 const missing = (field: string) =>
-  new AppError('INVALID_ARGUMENT', 'INVALID_ARGUMENT', {
+  generalError('INVALID_ARGUMENT', {
     message: `${field} is missing`,
     details: [{ field: `/${field}`, rule: 'required' }],
   })

@@ -4,7 +4,7 @@ import type { Bus, Session } from './bus.ts'
 import { callerFields } from './caller.ts'
 import type { Caller, Logger } from './context.ts'
 import type { CallRow, CallTable } from './contract.ts'
-import { AppError } from './errors.ts'
+import { AppError, generalError } from './errors.ts'
 import { uuid7 } from './id.ts'
 import { compileQueue, compileRoute, type RoutedInput } from './route-match.ts'
 import { ownerRoute, type RpcResponse, requestQueue, toAppError } from './rpc-wire.ts'
@@ -47,7 +47,7 @@ const sweep_ms = 20
 /** A queue that leaves a request unanswered for this long counts as failed. A caller with less time left says nothing about it. */
 const silent_ms = 1_000
 
-const unavailable = (message: string, cause?: unknown) => new AppError('UNAVAILABLE', 'UNAVAILABLE', { message, cause })
+const unavailable = (message: string, cause?: unknown) => generalError('UNAVAILABLE', { message, cause })
 
 /** Sends requests and finds their answers. One per process; services and the gateway share it. */
 export class RpcClient {
@@ -200,7 +200,7 @@ export class RpcClient {
       if (answer.error) pending.reject(toAppError(answer.error))
       else pending.resolve(answer.body)
     } catch (error) {
-      pending.reject(new AppError('INTERNAL', 'INTERNAL', { message: 'the answer cannot be read', cause: error }))
+      pending.reject(generalError('INTERNAL', { message: 'the answer cannot be read', cause: error }))
     }
   }
 
@@ -264,7 +264,7 @@ function publish(channel: ConfirmChannel, queue: string, content: Buffer, id: st
 const ownErrors = new WeakSet<AppError>()
 /** An error of the transport itself, as opposed to one the other side answered with. */
 function own(reason: 'UNAVAILABLE' | 'DEADLINE_EXCEEDED', message: string): AppError {
-  const error = new AppError(reason, reason, { message })
+  const error = generalError(reason, { message })
   ownErrors.add(error)
   return error
 }

@@ -3,7 +3,7 @@ import type { Bus, Session } from './bus.ts'
 import type { Context } from './context.ts'
 import type { MethodRow } from './contract.ts'
 import { isUnavailable } from './db-errors.ts'
-import { AppError, generalErrors, httpStatus, isAppError } from './errors.ts'
+import { AppError, generalError, generalErrors, httpStatus, isAppError } from './errors.ts'
 import { fault } from './fault.ts'
 import type { Host } from './host.ts'
 import { makeContext } from './make-context.ts'
@@ -147,7 +147,7 @@ export class RpcServer {
         reply_to: message.properties.replyTo,
         bytes: message.content.length,
       })
-      const error = new AppError('INVALID_ARGUMENT', 'INVALID_ARGUMENT', { message: `malformed request: ${request}` })
+      const error = generalError('INVALID_ARGUMENT', { message: `malformed request: ${request}` })
       await this.#answer(message, { message_id: '', request_id: '', deadline: started + malformed_ms }, error)
       return
     }
@@ -164,9 +164,10 @@ export class RpcServer {
       const caller = callerOf(request.headers, request.message_id, started + matched.row.timeout_ms)
       asked.request_id = caller.request_id
       asked.deadline = Math.max(caller.deadline, started)
-      if (caller.deadline <= started) throw general('DEADLINE_EXCEEDED', 'the deadline had passed before the request was taken up')
+      if (caller.deadline <= started)
+        throw generalError('DEADLINE_EXCEEDED', { message: 'the deadline had passed before the request was taken up' })
       if (this.#in_flight.size >= prefetch && started - Date.parse(request.timestamp) > shed_ms) {
-        throw general('UNAVAILABLE', `${this.#host.name} is overloaded; try again in a few seconds`)
+        throw generalError('UNAVAILABLE', { message: `${this.#host.name} is overloaded; try again in a few seconds` })
       }
       const ctx = makeContext(this.#host, new Message(request.message_id, request.method !== 'GET'), caller, { operation })
       const body = await matched.row.handle(ctx, merge(matched.fields, request.body))
@@ -200,8 +201,7 @@ export class RpcServer {
       return thrown
     }
     this.#host.log.error('request failed', { ...fields, err: thrown })
-    const reason = isUnavailable(thrown) ? 'UNAVAILABLE' : 'INTERNAL'
-    return general(reason, generalErrors[reason]?.message ?? reason)
+    return generalError(isUnavailable(thrown) ? 'UNAVAILABLE' : 'INTERNAL')
   }
 
   /**
@@ -236,8 +236,6 @@ export class RpcServer {
   }
 }
 
-const general = (reason: 'UNAVAILABLE' | 'INTERNAL' | 'DEADLINE_EXCEEDED', message: string) => new AppError(reason, reason, { message })
-
 /** INTERNAL and not NOT_FOUND: the row may well be there, only this version cannot look for it. */
 const unknownRoute = (service: string, { method, route }: RpcRequest) =>
   new AppError('UNKNOWN_ROUTE', 'INTERNAL', { message: `${service} has no ${method} ${route.split('?')[0]}` })
@@ -264,7 +262,7 @@ function routesOf(service: Service): Route[] {
   const handle = async (ctx: Context, fields: object) => {
     const { resource, id } = fields as { resource: string; id: string }
     const lookup = Object.hasOwn(resources, resource) ? resources[resource] : undefined
-    if (!lookup) throw general('INTERNAL', `${contract.name} does not say who owns a ${resource}`)
+    if (!lookup) throw generalError('INTERNAL', { message: `${contract.name} does not say who owns a ${resource}` })
     return { customer_id: await lookup.ownerOf(ctx, id) }
   }
   return [...routes, { operation: 'getOwner', method, route, timeout_ms, handle, errors: new Set() }]

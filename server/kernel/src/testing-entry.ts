@@ -9,4 +9,3 @@ export {
   testUrl,
   until,
 } from './testing.ts'
-export { type TestServices, type TestServicesOptions, testServices } from './testing-services.ts'

@@ -1,6 +1,5 @@
 import type { core } from 'zod'
-import { AppError } from './errors.ts'
-import { toDetails, type Validator, validate } from './validate.ts'
+import { type Validator, validate } from './validate.ts'
 
 type Issue = core.$ZodIssue
 interface Unknown {
@@ -16,20 +15,13 @@ export function validateTolerant(schema: Validator, input: object): object {
   const first = schema.safeParse(input)
   if (first.success) return first.data as object
   const unknown = unknownFields(first.error.issues, [])
-  if (!unknown) return fail(first.error.issues, input)
+  if (!unknown) return validate(schema, input) as object
   const copy = structuredClone(input)
   for (const { path, keys } of unknown) {
     const at = path.reduce<unknown>((value, step) => (value as Record<PropertyKey, unknown> | undefined)?.[step], copy)
     for (const key of keys) delete (at as Record<string, unknown>)[key]
   }
   return validate(schema, copy) as object
-}
-
-function fail(issues: readonly Issue[], input: object): never {
-  const details = toDetails(issues, input)
-  const { field, rule } = details[0] ?? { field: '', rule: 'unknown' }
-  const message = `The request is not valid: ${field || 'the body'} breaks the rule ${rule}.`
-  throw new AppError('INVALID_ARGUMENT', 'INVALID_ARGUMENT', { message, details })
 }
 
 /** Where the unknown fields are, when there is nothing else wrong. */

@@ -1,5 +1,5 @@
 import type { core } from 'zod'
-import { AppError, type ErrorDetail } from './errors.ts'
+import { type ErrorDetail, generalError } from './errors.ts'
 
 type Issue = core.$ZodIssue
 type Path = readonly PropertyKey[]
@@ -23,7 +23,7 @@ export function validate<T>(schema: Validator<T>, input: unknown): T {
   const result = schema.safeParse(input)
   if (result.success) return result.data
   const details = toDetails(result.error.issues, input)
-  throw new AppError('INVALID_ARGUMENT', 'INVALID_ARGUMENT', { message: summary(details), details })
+  throw generalError('INVALID_ARGUMENT', { message: summary(details), details })
 }
 
 const summary = (details: readonly ErrorDetail[]): string => {

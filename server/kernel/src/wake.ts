@@ -33,6 +33,18 @@ export class Wake {
 /** Resolves after `ms`, or at once when `signal` aborts. */
 export const pause = (ms: number, signal?: AbortSignal): Promise<void> => new Wake().wait(ms, signal)
 
+/** Does `work` again and again, with a second between, until `signal` aborts. What it throws before that goes to `onError`. */
+export async function repeat(work: () => Promise<void>, signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await work()
+    } catch (error) {
+      if (!signal.aborted) onError(error)
+    }
+    await pause(1_000, signal)
+  }
+}
+
 /** Waits for `work`, but no longer than `ms`. Leaves no timer behind. */
 export async function atMost(ms: number, work: Promise<unknown> | undefined): Promise<void> {
   const stop = new AbortController()

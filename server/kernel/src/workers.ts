@@ -1,5 +1,5 @@
 import type { Context, Logger } from './context.ts'
-import { atMost, pause } from './wake.ts'
+import { atMost, repeat } from './wake.ts'
 
 /** Background work of one instance: it runs on every instance, from the start to the stop. */
 export class Workers {
@@ -14,17 +14,8 @@ export class Workers {
   /** Runs `work` until `close`; one that ends or throws before begins anew after a second. `makeContext` is given the signal of the stop. */
   start(name: string, work: (ctx: Context) => Promise<void>, makeContext: (signal: AbortSignal) => Context): void {
     const { signal } = this.#stop
-    const run = async () => {
-      while (!signal.aborted) {
-        try {
-          await work(makeContext(signal))
-        } catch (error) {
-          this.#log.error('worker failed, will run again', { work: name, err: error })
-        }
-        await pause(1_000, signal)
-      }
-    }
-    this.#running.push(run())
+    const failed = (error: unknown) => this.#log.error('worker failed, will run again', { work: name, err: error })
+    this.#running.push(repeat(() => work(makeContext(signal)), signal, failed))
   }
 
   /** Tells all of them to stop and waits up to `timeout_ms` for their end. Safe to call twice. */
