@@ -101,7 +101,7 @@ describe('protocol', () => {
     { what: 'an unknown field', send: { id: 'x', type: 'ping', color: 'red' }, reason: 'FRAME_INVALID', field: '/color' },
     { what: 'no topics', send: { id: 'x', type: 'subscribe' }, reason: 'FRAME_INVALID', field: '/topics' },
     { what: 'a bad topic', send: { id: 'x', type: 'subscribe', topics: ['everything'] }, reason: 'TOPIC_INVALID', field: '/topics/0' },
-    { what: 'a topic that is no text', send: { id: 'x', type: 'subscribe', topics: [7] }, reason: 'TOPIC_INVALID', field: '/topics/0' },
+    { what: 'a topic that is no text', send: { id: 'x', type: 'subscribe', topics: [7] }, reason: 'FRAME_INVALID', field: '/topics/0' },
     {
       what: 'an unknown resource',
       send: () => ({ id: 'x', type: 'subscribe', topics: [topic(tenant, 'nothing')] }),

@@ -1,4 +1,5 @@
-import { AppError, type ErrorDetail } from '@voipbin/kernel'
+import { type ClientFrame, clientFrame, type PingFrame, type ResumeFrame } from '@voipbin/generated/realtime/index'
+import { AppError, type ErrorDetail, toDetails } from '@voipbin/kernel'
 import { asAnswer, errorBody } from '../errors.ts'
 import type { Identity } from '../identity.ts'
 import { type Client, closeCodes, wireFrame } from './client.ts'
@@ -8,8 +9,6 @@ import { parseTopic, type Topic, TopicIndex, topicName } from './topics.ts'
 
 /** Longest frame a client may send, in bytes. `ws` closes the socket with 1009 beyond it. */
 export const maxFrameBytes = 65_536
-/** Topics one request frame may name. */
-const maxTopicsPerFrame = 100
 /** Frames that may wait for their answer; a client that sends faster is closed. */
 const maxWaiting = 100
 
@@ -30,24 +29,7 @@ export interface ProtocolOptions {
 
 const reject = (reason: string, status: AppError['status'], message: string, details: ErrorDetail[] = []): AppError =>
   new AppError(reason, status, { message, details })
-const frameInvalid = (message: string, field: string, rule: string, expected?: string): AppError =>
-  reject('FRAME_INVALID', 'INVALID_ARGUMENT', message, [expected === undefined ? { field, rule } : { field, rule, expected }])
-
-interface RequestFrame {
-  type: 'auth' | 'subscribe' | 'unsubscribe' | 'resume' | 'ping'
-  id: string | undefined
-  token?: string
-  accesskey?: string
-  topics?: string[]
-  seq?: number
-}
-const fields: Record<RequestFrame['type'], readonly string[]> = {
-  auth: ['type', 'id', 'token', 'accesskey'],
-  subscribe: ['type', 'id', 'topics'],
-  unsubscribe: ['type', 'id', 'topics'],
-  resume: ['type', 'id', 'topics', 'seq'],
-  ping: ['type', 'id'],
-}
+const frameInvalid = (message: string, details: ErrorDetail[]): AppError => reject('FRAME_INVALID', 'INVALID_ARGUMENT', message, details)
 
 /** The id to answer with, even when the rest of the frame is bad. */
 const frameId = (frame: unknown): string | undefined => {
@@ -55,33 +37,13 @@ const frameId = (frame: unknown): string | undefined => {
   return typeof id === 'string' && id.length <= 64 ? id : undefined
 }
 
-/** Checks one parsed frame; throws FRAME_INVALID naming the field and the rule. */
-export function readFrame(frame: unknown): RequestFrame {
-  if (typeof frame !== 'object' || frame === null || Array.isArray(frame))
-    throw frameInvalid('A frame is a JSON object.', '', 'type', 'object')
-  const { type, id, token, accesskey, topics, seq } = frame as Record<string, unknown>
-  if (typeof type !== 'string' || !Object.hasOwn(fields, type))
-    throw frameInvalid('Unknown type of frame.', '/type', 'enum', Object.keys(fields).join(', '))
-  const kind = type as RequestFrame['type']
-  const unknown = Object.keys(frame).find(name => !fields[kind].includes(name))
-  if (unknown !== undefined)
-    throw frameInvalid(`A ${kind} frame has no field of this name.`, `/${unknown}`, 'additionalProperties', fields[kind].join(', '))
-  if (id !== undefined && frameId(frame) === undefined)
-    throw frameInvalid('An id is a string of at most 64 characters.', '/id', 'type', 'string')
-  if (kind === 'auth') {
-    const given = [token, accesskey].filter(value => value !== undefined)
-    if (given.length !== 1 || typeof given[0] !== 'string')
-      throw frameInvalid('Give one of token and accesskey.', '/token', 'required', 'token or accesskey')
-  }
-  if (kind === 'resume' && (!Number.isSafeInteger(seq) || (seq as number) < 1))
-    throw frameInvalid('A seq is the number of an event or an ack.', '/seq', 'minimum', 'a whole number from 1 on')
-  if (kind === 'subscribe' || kind === 'unsubscribe' || kind === 'resume') {
-    if (!Array.isArray(topics) || topics.length === 0)
-      throw frameInvalid('Topics are missing.', '/topics', 'required', 'an array of topics')
-    if (topics.length > maxTopicsPerFrame)
-      throw frameInvalid('Too many topics in one frame.', '/topics', 'maxItems', String(maxTopicsPerFrame))
-  }
-  return frame as RequestFrame
+/** One parsed frame, as the contract describes it; throws FRAME_INVALID naming the fields and the rules. */
+function readFrame(frame: unknown): ClientFrame {
+  const { success, data, error } = clientFrame.safeParse(frame)
+  if (!success) throw frameInvalid('The frame is not one this socket understands.', toDetails(error.issues, frame))
+  if (data.type === 'auth' && (data.token === undefined) === (data.accesskey === undefined))
+    throw frameInvalid('Give one of token and accesskey.', [{ field: '/token', rule: 'required', expected: 'token or accesskey' }])
+  return data
 }
 
 /** Answers the frames of one socket, one after another, so that answers come in the order of the questions. */
@@ -151,7 +113,7 @@ export class Protocol {
    * Subscribes first, so that nothing falls between; live events wait until the missed ones are out. Then says what was missed, or that nobody
    * can tell.
    */
-  async #resume(client: Client, { id, topics: names = [], seq: since = 0 }: RequestFrame): Promise<void> {
+  async #resume(client: Client, { id, topics: names, seq: since }: ResumeFrame): Promise<void> {
     const identity = signedIn(client)
     const topics = names.map(readTopic)
     const brought = new Set<number>()
@@ -187,7 +149,7 @@ export class Protocol {
   }
 
   /** Does what the frame asks; returns what the ack carries besides the topics. */
-  async #act(client: Client, frame: RequestFrame): Promise<{ seq: number }> {
+  async #act(client: Client, frame: Exclude<ClientFrame, ResumeFrame | PingFrame>): Promise<{ seq: number }> {
     const { hub } = this.#options
     if (frame.type === 'auth') {
       const identity = await this.#options.authenticate(frame, client)
@@ -198,7 +160,7 @@ export class Protocol {
       return this.#identify(client, identity)
     }
     const identity = signedIn(client)
-    const topics = (frame.topics ?? []).map(readTopic)
+    const topics = frame.topics.map(readTopic)
     if (frame.type === 'subscribe') await this.#subscribe(client, identity, topics)
     else for (const topic of topics) hub.unsubscribe(client, topic)
     return { seq: await this.#options.join(identity.customer_id) }
@@ -224,16 +186,16 @@ function signedIn({ identity }: Client): Identity {
 }
 
 function parse(text: string | undefined): unknown {
-  if (text === undefined) throw frameInvalid('Frames are text.', '', 'type', 'a text frame with JSON')
+  if (text === undefined) throw frameInvalid('Frames are text.', [{ field: '', rule: 'type', expected: 'a text frame with JSON' }])
   try {
     return JSON.parse(text)
   } catch {
-    throw frameInvalid('The frame is not JSON.', '', 'json', 'a JSON object')
+    throw frameInvalid('The frame is not JSON.', [{ field: '', rule: 'json', expected: 'a JSON object' }])
   }
 }
 
-function readTopic(text: unknown, i: number): Topic {
-  const topic = typeof text === 'string' ? parseTopic(text) : undefined
+function readTopic(text: string, i: number): Topic {
+  const topic = parseTopic(text)
   if (topic) return topic
   throw reject('TOPIC_INVALID', 'INVALID_ARGUMENT', 'The topic is not valid.', [
     { field: `/topics/${i}`, rule: 'format', expected: 'customer_id:<id>:<resource>[:<resource_id>|:*] or agent_id:<id>:<resource>[…]' },
