@@ -21,10 +21,8 @@ export function eventsFile(model: Model): Output {
     `/** Public event type → its data. */\nexport interface PublicEventMap {\n${map(open)}}\n`,
     `/** Event type → its data, those for the bus only included. */\nexport interface EventMap extends PublicEventMap {\n${map(events.filter(event => event.internal))}}\n`,
     'export type EventType = keyof EventMap\nexport type PublicEventType = keyof PublicEventMap\n',
-    '/** Every event as it travels; narrows by `event_type`. */\nexport type AnyEvent = { [T in EventType]: Event<T, EventMap[T]> }[EventType]\nexport type AnyPublicEvent = { [T in PublicEventType]: Event<T, PublicEventMap[T]> }[PublicEventType]\n',
     'export interface EventInfo {\n  readonly service: string\n  /** The exchange is `<domain>.events`. */\n  readonly domain: string\n  readonly resource: string\n  /** Bus only: never on a WebSocket or in a webhook. */\n  readonly internal: boolean\n}\n',
     `export const events: Readonly<Record<EventType, EventInfo>> = {\n${rows.join('')}}\n`,
-    `export const eventTypes: readonly EventType[] = ${literal(events.map(event => event.type))}\n`,
     `export const publicEvents: readonly PublicEventType[] = ${literal(open.map(event => event.type))}\n`,
     `/** Domains with events; each has an exchange \`<domain>.events\`. */\nexport const domains: readonly string[] = ${literal([...new Set(events.map(event => event.domain))].sort())}\n`,
     `/** Resources that public events are about: what a topic may name. */\nexport const eventResources: readonly string[] = ${literal([...new Set(open.map(event => event.resource))].sort())}\n`,
@@ -32,11 +30,7 @@ export function eventsFile(model: Model): Output {
     `/** Drops what the outside may not see from the data of a public event: internal fields and fields the contract does not know. */\nexport const projectEvent = <T extends PublicEventType>(type: T, data: EventMap[T]): PublicEventMap[T] => projections[type](data as never) as PublicEventMap[T]\n`,
     `const projections: { readonly [T in PublicEventType]: (data: never) => unknown } = {\n${projections.rows.join('')}}\n`,
   ]
-  const imports = [
-    importLine(['Event'], '@voipbin/kernel'),
-    importLine(projections.used, '../project.ts', 'value'),
-    importLine(inside.used, '../schemas.ts'),
-  ]
+  const imports = [importLine(projections.used, '../project.ts', 'value'), importLine(inside.used, '../schemas.ts')]
   return { path: 'events/index.ts', text: `${header}${imports.join('')}\n${body.join('\n')}` }
 }
 

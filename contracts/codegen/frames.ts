@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { deref } from './document.ts'
 import type { Json } from './json.ts'
 import { type EventDefinition, type Model, webhookName } from './model.ts'
@@ -118,23 +116,10 @@ export function sdkWebhooksFile(model: Model): Output {
   const events = publicEvents(model)
   const options = { schemas: model.schemas, used: new Set<string>(), sending: true, prefix: 'schemas.' }
   const map = events.map(event => `${doc(event.summary, '  ')}  ${webhookName(event)}: ${tsType(publicSchema(event.data), options)}\n`)
-  const types = events.map(event => `  ${quote(event.type)}: ${quote(webhookName(event))},\n`)
   const body = [
     `/** Webhook type → its data. */\nexport interface WebhookMap {\n${map.join('')}}\nexport type WebhookType = keyof WebhookMap\n`,
     '/** The body of a webhook of one type. */\nexport interface WebhookBody<T extends WebhookType> {\n  /** The event id: the same in every attempt and to every endpoint. */\n  id: string\n  type: T\n  /** RFC 3339 in UTC, with milliseconds. */\n  created: string\n  data: WebhookMap[T]\n}\n',
     '/** The webhooks of some types, of all unless said; narrows by `type`. */\nexport type WebhookPayload<T extends WebhookType = WebhookType> = { [K in T]: WebhookBody<K> }[T]\n/** Every webhook; narrows by `type`. */\nexport type AnyWebhook = WebhookPayload\n',
-    `/** Event type → webhook type: the dot becomes an underscore. */\nexport const webhookTypes: {\n${events.map(event => `  readonly ${quote(event.type)}: ${quote(webhookName(event))}\n`).join('')}} = {\n${types.join('')}}\n`,
   ]
   return { path: 'sdk/webhooks.ts', text: `${header}import type * as schemas from './types.ts'\n\n${body.join('\n')}` }
-}
-
-/** `webhooks/index.ts`: the same for the server side. */
-export function webhooksFile(): Output {
-  return { path: 'webhooks/index.ts', text: `${header}export * from '../sdk/webhooks.ts'\n` }
-}
-
-/** `webhooks/sign.ts`: the SDK's signing code, which is one self-contained file, for the side that sends. */
-export function signFile(): Output {
-  const source = readFileSync(path.resolve(import.meta.dirname, '../../sdk/src/sign.ts'), 'utf8')
-  return { path: 'webhooks/sign.ts', text: `${header}// Copied from sdk/src/sign.ts.\n${source}` }
 }

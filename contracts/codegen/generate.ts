@@ -7,7 +7,7 @@ import { sdkCommandsFile } from './commands.ts'
 import { ContractError } from './document.ts'
 import { eventsFile } from './events.ts'
 import { sdkFlowFile } from './flow-builder.ts'
-import { realtimeFile, sdkRealtimeFile, sdkWebhooksFile, signFile, webhooksFile } from './frames.ts'
+import { realtimeFile, sdkRealtimeFile, sdkWebhooksFile } from './frames.ts'
 import { gatewayFiles } from './gateway.ts'
 import { llmsFile } from './llms.ts'
 import type { Model } from './model.ts'
@@ -43,8 +43,6 @@ async function outputs(model: Model, bus: Output[]): Promise<Output[]> {
     projectFile(model),
     eventsFile(model),
     realtimeFile(model),
-    webhooksFile(),
-    signFile(),
     await sdkTypesFile(openapi),
     sdkRequestFile(),
     sdkReasonsFile(model),

@@ -30,9 +30,11 @@ const isObject = (value) => value !== null && typeof value === 'object' && !Arra
  */
 export function projectFile(model: Model): Output {
   const view = new Map([...model.schemas].map(([name, schema]) => [name, publicSchema(schema)]))
-  const names = [...reachable(projectionRoots(model), view)].sort()
-  const outside = schemasWithInternals(model.schemas)
   const projector = new Projector(view)
+  const roots = projectionRoots(model)
+  const named = new Set(roots.flatMap(({ $ref }) => ($ref === undefined ? [] : [refName($ref)])))
+  const names = [...reachable(roots, view)].filter(name => named.has(name) || projector.drops(name)).sort()
+  const outside = schemasWithInternals(model.schemas)
   const parts = names.map(name => {
     const to = outside.has(name) ? publicName(name) : name
     return `export const ${projectorName(name)}: (value: ${name}) => ${to} = ${projector.definition(view.get(name) ?? {})}\n`
@@ -45,16 +47,21 @@ export function projectFile(model: Model): Output {
 }
 
 /** Everything that leaves: answers of public operations and data of public events. */
-export const projectionRoots = (model: Model): Schema[] => [
+const projectionRoots = (model: Model): Schema[] => [
   ...model.operations.flatMap(operation => (operation.kind === 'public' && operation.output ? [operation.output] : [])),
   ...model.events.filter(event => !event.internal).map(event => event.data),
 ]
 
 /** Writes the projection of a schema as an expression. */
-export class Projector {
+class Projector {
   readonly #schemas: ReadonlyMap<string, Schema>
   constructor(schemas: ReadonlyMap<string, Schema>) {
     this.#schemas = schemas
+  }
+
+  /** Whether a value of this schema may hold what has to be dropped. */
+  drops(name: string): boolean {
+    return !this.#isPlain({ $ref: name }, new Set())
   }
 
   /** A function from a value to its projection. */
@@ -101,7 +108,8 @@ export class Projector {
     const rows = variants.flatMap(variant => {
       const property = asObject(variant, this.#schemas)?.properties?.[tag] ?? {}
       const values = literalsOf(resolve(property, this.#schemas)) ?? []
-      const project = variant.$ref === undefined ? this.definition(variant) : projectorName(refName(variant.$ref))
+      const name = variant.$ref && refName(variant.$ref)
+      const project = name && this.drops(name) ? projectorName(name) : this.definition(variant)
       return values.map(value => `${key(String(value))}: ${project}`)
     })
     return `maybe((v) => ({ ${rows.join(', ')} }[v.${tag}]?.(v) ?? { ${tag}: v.${tag} }), ${access})`

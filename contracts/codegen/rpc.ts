@@ -182,7 +182,6 @@ export function callsFile(services: ServiceMessages[], model: Model): Output {
     `type Optional<T, K extends keyof T> = Omit<T, K> & Partial<Pick<T, K>>\ntype WithInput<Row, Input> = Omit<Row, 'input'> & { input: Input }\n`,
     `${doc('Every operation of every service as its caller sees it: what has a default may be left out.')}export interface Calls {\n${types.join('')}}\n`,
     `${doc('How to reach every operation.')}export const calls: Readonly<Record<keyof Calls, CallTable[string]>> = {\n${rows.join('')}}\n`,
-    '/** The same table under the name the runtime uses for routing. */\nexport const rpcRoutes: CallTable = calls\n',
   ]
   return { path: 'rpc/calls.ts', text: text.join('\n') }
 }

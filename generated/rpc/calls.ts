@@ -361,6 +361,3 @@ export const calls: Readonly<Record<keyof Calls, CallTable[string]>> = {
   updateWebhook: { queue: 'bin-manager.webhook.request', method: 'PUT', route: '/v1/webhooks/{id}', query: [], timeout_ms: 30000 },
   verifyAgentPassword: { queue: 'bin-manager.agent.request', method: 'POST', route: '/v1/agents/verify_password', query: [], timeout_ms: 30000 },
 }
-
-/** The same table under the name the runtime uses for routing. */
-export const rpcRoutes: CallTable = calls

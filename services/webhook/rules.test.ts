@@ -1,5 +1,5 @@
-import { signHeaders } from '@voipbin/generated/webhooks/sign'
 import { describe, expect, test } from 'vitest'
+import { signHeaders } from '../../sdk/src/sign.ts'
 import {
   activeSecrets,
   deliveryId,
