@@ -1,6 +1,6 @@
 import type { PublicOperation } from './model.ts'
 
-/** HTTP code of every error status. */
+/** HTTP code of every error status: the kernel's table once more, which this folder may not import. */
 export const httpStatus: Readonly<Record<string, number>> = {
   INVALID_ARGUMENT: 400,
   UNAUTHENTICATED: 401,

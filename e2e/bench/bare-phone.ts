@@ -8,6 +8,7 @@ import { build } from 'vite'
 import { end, inroot } from '../../voip/testing/inroot.ts'
 import { portBlock } from '../../voip/testing/ports.ts'
 import { until } from '../../voip/testing/wait.ts'
+import { callFlags } from '../support/browser-flags.ts'
 import { setting } from './measure.ts'
 
 /** A Kamailio that does nothing but pass SIP from WebSockets on to one address. */
@@ -75,17 +76,6 @@ ua.on('connected', () => document.body.setAttribute('data-state', 'open'))
 ua.start()
 `
 
-/** As for the softphone; a machine without a network has candidates on its loopback only. */
-const flags = [
-  '--no-sandbox',
-  '--headless=new',
-  '--disable-gpu',
-  '--disable-dev-shm-usage',
-  '--use-fake-ui-for-media-stream',
-  '--use-fake-device-for-media-stream',
-  '--allow-loopback-in-peer-connection',
-]
-
 /** A page with a button and JsSIP as it comes. */
 export class BarePhone {
   readonly #browser: Browser
@@ -115,7 +105,7 @@ export class BarePhone {
     const html = `<!doctype html><button>call</button><script type="module">${readFileSync(script, 'utf8').replaceAll('</script', '<\\/script')}</script>`
     const server = createServer((_request, response) => response.setHeader('content-type', 'text/html').end(html))
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    const browser = await chromium.launch({ executablePath: setting('VOIPBIN_CHROMIUM'), args: flags })
+    const browser = await chromium.launch({ executablePath: setting('VOIPBIN_CHROMIUM'), args: [...callFlags] })
     const context = await browser.newContext({ permissions: ['microphone'] })
     const opened = await context.newPage()
     await opened.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)

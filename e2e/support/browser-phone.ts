@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { type Samples, sine, toneLevel, writeWav } from '../../voip/testing/audio.ts'
 import { until } from '../../voip/testing/wait.ts'
+import { callFlags } from './browser-flags.ts'
 import { installProbe, type PageProbe } from './browser-probe.ts'
 import { type Account, extensionOf, type State } from './platform.ts'
 
@@ -30,13 +31,7 @@ export interface PhoneOptions {
 }
 
 const quiet = [
-  '--no-sandbox',
-  '--headless=new',
-  '--disable-gpu',
-  '--disable-dev-shm-usage',
-  '--use-fake-ui-for-media-stream',
-  '--use-fake-device-for-media-stream',
-  '--allow-loopback-in-peer-connection',
+  ...callFlags,
   '--autoplay-policy=no-user-gesture-required',
   '--disable-background-networking',
   '--disable-component-update',

@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { loadConfig, port, sharedConfig } from '@voipbin/kernel'
+import { count, loadConfig, port, sharedConfig } from '@voipbin/kernel'
 import { z } from 'zod'
 import { parseKeys } from './tokens.ts'
 
-const whole = (min: number, max: number, rule: string) =>
-  z.coerce.number().int().min(min).max(max).describe(`must be ${rule}, ${min} to ${max}`)
+export const listOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map(part => part.trim())
+    .filter(Boolean)
+const isListOf = (fits: (part: string) => boolean) => (text: string) => listOf(text).every(fits)
 
 const isKeys = (text: string): boolean => {
   try {
@@ -60,16 +64,11 @@ const schema = sharedConfig
     PUBLIC_URLS: z
       .string()
       .default('')
-      .refine(text =>
-        text
-          .split(',')
-          .filter(Boolean)
-          .every(url => URL.canParse(url)),
-      )
+      .refine(isListOf(url => URL.canParse(url)))
       .describe('must be URLs separated by commas'),
     CORS_ORIGINS: z.string().default('*').describe('must be origins separated by commas, or *'),
     /** Proxies in front whose X-Forwarded-For counts. */
-    TRUST_PROXY: whole(0, 10, 'a number of proxies').default(0),
+    TRUST_PROXY: count('proxies', 0, 10).default(0),
     /** Folder with the built softphone; without it /softphone/ is not served. */
     SOFTPHONE_DIR: z.string().optional(),
     SOFTPHONE_CONFIG: z.string().refine(isJsonObject).default('{}').describe('must be a JSON object'),
@@ -77,15 +76,10 @@ const schema = sharedConfig
     ZMQ_CONNECT: z
       .string()
       .default('')
-      .refine(text =>
-        text
-          .split(',')
-          .filter(Boolean)
-          .every(one => /^tcp:\/\/\S+:\d{1,5}$/.test(one.trim()) && URL.canParse(one.trim())),
-      )
+      .refine(isListOf(one => /^tcp:\/\/\S+:\d{1,5}$/.test(one) && URL.canParse(one)))
       .describe('must be tcp://<host>:<port>, separated by commas'),
-    WS_SOCKETS_PER_CUSTOMER: whole(1, 1_000_000, 'a number of sockets').default(1_000),
-    WS_TOPICS_PER_SOCKET: whole(1, 10_000, 'a number of topics').default(100),
+    WS_SOCKETS_PER_CUSTOMER: count('sockets', 1, 1_000_000).default(1_000),
+    WS_TOPICS_PER_SOCKET: count('topics', 1, 10_000).default(100),
   })
   .refine(config => config.HTTPS_PORT === undefined || (config.TLS_CERT !== undefined && config.TLS_KEY !== undefined), {
     path: ['TLS_CERT'],
@@ -95,9 +89,3 @@ export type GatewayConfig = z.infer<typeof schema>
 
 /** Reads the environment. Throws ConfigError naming each variable that is wrong. */
 export const readConfig = (env?: Readonly<Record<string, string | undefined>>): GatewayConfig => loadConfig(schema, env)
-
-export const listOf = (text: string): string[] =>
-  text
-    .split(',')
-    .map(part => part.trim())
-    .filter(Boolean)

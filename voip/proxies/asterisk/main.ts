@@ -11,9 +11,9 @@ import {
   serve,
   serveHealth,
   shardOf,
-  sharedConfig,
 } from '@voipbin/kernel'
 import { z } from 'zod'
+import { proxyConfig } from '../../proxy-config.ts'
 import { EdgePicker } from './edges.ts'
 import { asteriskHandlers } from './handlers.ts'
 import type { AsteriskPort, PortOptions } from './port.ts'
@@ -21,17 +21,8 @@ import { AsteriskProxy } from './proxy.ts'
 
 /** As the contract says; `shardOf` counts to it. */
 const shards = 16
-const shared = sharedConfig.pick({
-  AMQP_URL: true,
-  REDIS_PREFIX: true,
-  LOG_LEVEL: true,
-  INSTANCE: true,
-  PORT_HEALTH: true,
-  PORT_METRICS: true,
-  HOST_HEALTH: true,
-})
 const config = loadConfig(
-  shared.extend({
+  proxyConfig.extend({
     ASTERISK_ID: z
       .string()
       .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)

@@ -1,20 +1,11 @@
+import type { Event } from '@voipbin/kernel'
 import type { AriChannel, AriEvent, AriPlayback } from './ari-types.ts'
 import { eventId, RecentIds, snoopedChannel, timestamp } from './ids.ts'
 
 /** An event as it goes to the bus; `shard_key` names what must stay in order. */
 export interface Outgoing {
   shard_key: string
-  event: {
-    event_id: string
-    event_type: string
-    timestamp: string
-    customer_id: string
-    resource_type: string
-    resource_id: string
-    resource_seq: number
-    request_id: string
-    data: object
-  }
+  event: Event<string, object>
 }
 
 interface Known {

@@ -1,33 +1,14 @@
 import { errors } from '@voipbin/generated/errors'
 import { calls } from '@voipbin/generated/rpc/calls'
-import {
-  type Contract,
-  createLogger,
-  defineService,
-  loadConfig,
-  noCache,
-  openBus,
-  openHttp,
-  serve,
-  serveHealth,
-  sharedConfig,
-} from '@voipbin/kernel'
+import { type Contract, createLogger, defineService, loadConfig, noCache, openBus, openHttp, serve, serveHealth } from '@voipbin/kernel'
 import { z } from 'zod'
+import { proxyConfig } from '../../proxy-config.ts'
 import { Reloader } from './reloader.ts'
 import { openKamailioRpc } from './rpc.ts'
 
 const edges = /^[\w-]+=https?:\/\/[^,]+(,[\w-]+=https?:\/\/[^,]+)*$/
-const shared = sharedConfig.pick({
-  AMQP_URL: true,
-  REDIS_PREFIX: true,
-  LOG_LEVEL: true,
-  INSTANCE: true,
-  PORT_HEALTH: true,
-  PORT_METRICS: true,
-  HOST_HEALTH: true,
-})
 const config = loadConfig(
-  shared.extend({
+  proxyConfig.extend({
     EDGES: z.string().regex(edges).describe('must name each edge and its control listener: kamailio-1=http://127.0.0.1:18015,kamailio-2=…'),
     EDGE_TOKEN: z.string().min(16).describe('must be the CONTROL_TOKEN of the edges, 16 characters or more'),
   }),

@@ -66,6 +66,14 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
   // Raised limits are a customer's, and whose name this is is known only after a login that went well.
   const limits = new Map<string, number>()
 
+  /** A token for an agent, and the answer that brings it. Its session is still to be stored. */
+  const issue = async ({ id: agent_id, customer_id, username, permissions }: Agent) => {
+    const jti = uuid7()
+    const { token, claims } = await tokens.sign({ customer_id, agent_id, permissions, jti }, Date.now())
+    const tm_expire = microseconds(claims.exp * 1_000)
+    return { jti, answer: { username, token, customer_id, agent_id, permissions, tm_expire } }
+  }
+
   const login: Override = async (exchange, input) => {
     const { username, password } = input as { username: string; password: string }
     await gate.admitLogin(exchange, username, limits.get(username) ?? unknownLoginLimit)
@@ -77,12 +85,8 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
     const state = await store.customer(agent.customer_id, before)
     if (state.status !== 'active') throw fail.frozen()
     rememberLimit(limits, username, state)
-    const jti = uuid7()
-    const { token, claims } = await tokens.sign(
-      { customer_id: agent.customer_id, agent_id: agent.id, permissions: agent.permissions, jti },
-      Date.now(),
-    )
-    const tm_expire = microseconds(claims.exp * 1_000)
+    const { jti, answer } = await issue(agent)
+    const { token, tm_expire } = answer
     const caller = {
       ...before,
       customer_id: agent.customer_id,
@@ -93,14 +97,7 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
       user_agent: exchange.header('user-agent'),
     }
     await rpc.call(caller, 'createSession', { agent_id: agent.id, token_hash: credentialHash(token), jti, tm_expire, ...origin(exchange) })
-    return {
-      username: agent.username,
-      token,
-      customer_id: agent.customer_id,
-      agent_id: agent.id,
-      permissions: agent.permissions,
-      tm_expire,
-    }
+    return answer
   }
 
   const logout: Override = async exchange => {
@@ -114,23 +111,12 @@ export function authOverrides({ rpc, tokens, gate, store, revoke }: AuthParts): 
     const identity = tokenOf(exchange)
     const { caller } = exchange
     const agent = (await alive(exchange, rpc.call(caller, 'getAgent', { id: identity.agent_id }))) as Agent
-    const jti = uuid7()
-    const { token, claims } = await tokens.sign(
-      { customer_id: agent.customer_id, agent_id: agent.id, permissions: agent.permissions, jti },
-      Date.now(),
-    )
-    const tm_expire = microseconds(claims.exp * 1_000)
+    const { jti, answer } = await issue(agent)
+    const { token, tm_expire } = answer
     const input = { token_hash: identity.hash, new_token_hash: credentialHash(token), new_jti: jti, tm_expire, ...origin(exchange) }
     await alive(exchange, rpc.call(caller, 'refreshSession', input))
     await revoke(identity.hash)
-    return {
-      username: agent.username,
-      token,
-      customer_id: agent.customer_id,
-      agent_id: agent.id,
-      permissions: agent.permissions,
-      tm_expire,
-    }
+    return answer
   }
 
   const me: Override = async exchange =>
