@@ -89,7 +89,8 @@ async function installPackages(progress) {
     1000,
   )
   const log = path.join(home, 'log/npm-ci.log')
-  const env = { ...process.env, npm_config_progress: 'false' }
+  // one of the packages reports every installation to its makers unless it is told not to
+  const env = { ...process.env, npm_config_progress: 'false', SCARF_ANALYTICS: 'false', DO_NOT_TRACK: '1' }
   const failure = await run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, env, log })
   clearInterval(counting)
   if (failure) {

@@ -112,7 +112,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       renderFolder(
         join(voip, 'asterisk'),
         join(folder, 'etc'),
-        { DIR: `/srv/${spec.id}`, MODULES_DIR: modulesDir(), ASTERISK_ID: spec.id, SIP_DOMAIN: domain, SIP_IP: '127.0.0.1', SIP_PORT: spec.sip, ARI_IP: '127.0.0.1', ARI_PORT: spec.ari, ARI_USER: ari.user, ARI_PASSWORD: ari.password, RTP_PORT_MIN: spec.rtp, RTP_PORT_MAX: spec.rtp + 499 },
+        { DIR: `/srv/${spec.id}`, SOUNDS_DIR: '/tmp', MODULES_DIR: modulesDir(), ASTERISK_ID: spec.id, SIP_DOMAIN: domain, SIP_IP: '127.0.0.1', SIP_PORT: spec.sip, ARI_IP: '127.0.0.1', ARI_PORT: spec.ari, ARI_USER: ari.user, ARI_PASSWORD: ari.password, RTP_PORT_MIN: spec.rtp, RTP_PORT_MAX: spec.rtp + 499 },
         ['edge.conf'],
       ) // biome-ignore format: one block of names
       for (const edge of edges)

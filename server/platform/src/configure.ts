@@ -35,8 +35,10 @@ export async function configure(setup: Setup): Promise<void> {
   for (const [n, asterisk] of ports.asteriskCall.entries()) {
     const name = asteriskName(n)
     folders(name, ['etc', 'etc/edges', 'run', 'log', 'lib', ...['monitor', 'recording', 'tmp', 'outgoing'].map(sub => `spool/${sub}`)])
+    closedFolder(setup, paths.sounds(n))
     const etc = path.join(paths.server(name), 'etc')
-    renderFolder(path.join(VOIP, 'asterisk'), etc, asteriskValues(setup, name, asterisk), ['edge.conf'])
+    const values = { ...asteriskValues(setup, name, asterisk), SOUNDS_DIR: `${INSIDE}/${path.basename(paths.sounds(n))}` }
+    renderFolder(path.join(VOIP, 'asterisk'), etc, values, ['edge.conf'])
     for (const edge of ports.kamailio.keys()) {
       const inside = edgeInside(ports, edge)
       const values = { EDGE_NAME: kamailioName(edge), EDGE_INSIDE_IP: inside.ip, EDGE_INSIDE_PORT: inside.port }
@@ -55,12 +57,15 @@ const ownerOf = ({ user }: Pick<Setup, 'user'>): number => (user === UNPRIVILEGE
 /** A server's folder, closed to others: its configuration holds passwords. */
 export function ownFolder(setup: Setup, name: string, subs: readonly string[]): void {
   const top = setup.paths.server(name)
+  for (const sub of subs) closedFolder(setup, path.join(top, sub))
+  closedFolder(setup, top)
+}
+
+function closedFolder(setup: Setup, folder: string): void {
   const owner = ownerOf(setup)
-  for (const folder of [top, ...subs.map(sub => path.join(top, sub))]) {
-    mkdirSync(folder, { recursive: true })
-    chownSync(folder, owner, owner)
-  }
-  chmodSync(top, 0o700)
+  mkdirSync(folder, { recursive: true })
+  chownSync(folder, owner, owner)
+  chmodSync(folder, 0o700)
 }
 
 function rtpengineValues({ flags, ports }: Setup): Values {

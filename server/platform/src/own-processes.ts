@@ -42,7 +42,7 @@ function ownRows(setup: Setup): OwnProcess[] {
     ...ports.asteriskCall.map((own, n) => ({
       name: `asterisk-proxy-${n + 1}`,
       script: 'voip/proxies/asterisk/main.ts',
-      env: asteriskProxyEnvironment(setup, own.http, asteriskName(n)),
+      env: { ...asteriskProxyEnvironment(setup, own.http, asteriskName(n)), SOUNDS_DIR: setup.paths.sounds(n) },
       dependsOn: ['rabbitmq', asteriskName(n)],
     })),
     {

@@ -19,6 +19,8 @@ export interface Paths {
   certs: string
   /** Stored files: recordings, each encrypted with a key of its own. */
   storage: string
+  /** What the n-th Asterisk has fetched to play; its path under `/srv` must be short (`voip/asterisk/asterisk.conf`). */
+  sounds(n: number): string
   /** Folder of one server: its `etc`, `run` and data. */
   server(name: string): string
 }
@@ -41,6 +43,7 @@ export function pathsOf(home: string): Paths {
     controlSocket: path.join(absolute, 'run/control.sock'),
     certs: path.join(absolute, 'certs'),
     storage: path.join(absolute, 'storage'),
+    sounds: n => path.join(absolute, `s${n + 1}`),
     server: name => path.join(absolute, 'servers', name),
   }
 }

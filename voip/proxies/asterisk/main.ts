@@ -16,6 +16,7 @@ import { z } from 'zod'
 import { proxyConfig } from '../../proxy-config.ts'
 import { EdgePicker } from './edges.ts'
 import { asteriskHandlers } from './handlers.ts'
+import { keepSounds } from './media-cache.ts'
 import type { AsteriskPort, PortOptions } from './port.ts'
 import { AsteriskProxy } from './proxy.ts'
 
@@ -45,6 +46,7 @@ const config = loadConfig(
       .string()
       .min(1)
       .describe("must be the folder of Asterisk's recordings as this process sees it, <DIR>/spool/recording"),
+    SOUNDS_DIR: z.string().min(1).optional().describe("must be the folder of Asterisk's fetched sounds as this process sees it"),
   }),
 )
 
@@ -79,6 +81,8 @@ const health = await serveHealth({
 })
 
 proxy.start()
+const sounds =
+  config.SOUNDS_DIR === undefined ? undefined : keepSounds(config.SOUNDS_DIR, error => log.warn('fetched sounds not swept', { err: error }))
 const running = await serve([defineService(asteriskContract, { handlers, consumers: {} })], {
   bus,
   cache: noCache,
@@ -93,6 +97,7 @@ async function stop(): Promise<void> {
   if (stopping) return
   stopping = true
   health.drain()
+  sounds?.stop()
   await running.close()
   await proxy.stop()
   await publisher.close()
