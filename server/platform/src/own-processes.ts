@@ -118,6 +118,9 @@ function gatewayEnvironment(setup: Setup): Record<string, string> {
       .map((_, n) => statesUrl(setup, n))
       .join(','),
     SOFTPHONE_DIR: SOFTPHONE_DIST,
+    // what only the operator knows: how many proxies stand in front, and whose pages may come
+    ...(process.env.TRUST_PROXY && { TRUST_PROXY: process.env.TRUST_PROXY }),
+    ...(process.env.CORS_ORIGINS && { CORS_ORIGINS: process.env.CORS_ORIGINS }),
     SOFTPHONE_CONFIG: JSON.stringify(softphone),
   }
 }
