@@ -1,4 +1,3 @@
-/// <reference lib="dom" />
 import { mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -103,7 +102,7 @@ describe('the reference of the REST API', () => {
     expect(response.status()).toBe(200)
     expect(await response.json()).toMatchObject({ customer_id: tenant.customer_id })
     await picture(page, 'try')
-    const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]))
+    const kept = await page.evaluate<string>('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])')
     expect(kept).not.toContain(token)
     await page.context().close()
     expect(strange).toEqual([])
@@ -132,24 +131,22 @@ describe.each(['/docs', '/docs/events'])('%s', path => {
   ])('is readable, by screen readers too: $name', async ({ name, ...look }) => {
     const { page, strange } = await visit(path, look)
     await page.getByRole('heading', { level: 1 }).first().waitFor()
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+    const wide = await page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth')
     expect(wide).toBeLessThanOrEqual(0)
     await picture(page, `${path.slice(1).replace('/', '-')}-${name}`)
     await page.evaluate(axe)
-    const found = await page.evaluate(async () => {
-      const { violations } = await (globalThis as unknown as { axe: Axe }).axe.run(document, { resultTypes: ['violations'] })
-      return violations
-        .filter(({ impact }) => impact === 'critical' || impact === 'serious')
-        .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`))
-    })
+    const { violations } = await page.evaluate<Found>("axe.run(document, { resultTypes: ['violations'] })")
+    const found = violations
+      .filter(({ impact }) => impact === 'critical' || impact === 'serious')
+      .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`))
     expect(found.filter(line => !known[path]?.some(id => line.startsWith(`${id}:`)))).toEqual([])
     await page.context().close()
     expect(strange).toEqual([])
   })
 })
 
-interface Axe {
-  run(root: unknown, options: object): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>
+interface Found {
+  violations: { id: string; impact: string; nodes: { html: string }[] }[]
 }
 
 test('llms.txt is there, and the page says what it may load', async () => {
