@@ -1,6 +1,6 @@
 import { codeSamples, sampleOrigin } from './code-samples.ts'
 import type { Json } from './json.ts'
-import { type EventDefinition, type Model, type PublicOperation, webhookName } from './model.ts'
+import { type EventDefinition, type Field, type Model, type PublicOperation, webhookName } from './model.ts'
 import { httpStatus, reasonsOf } from './reasons.ts'
 import { publicSchema, reachable, refName, type Schema } from './schema.ts'
 import { byName, type Output, pascal } from './text.ts'
@@ -8,10 +8,14 @@ import { byName, type Output, pascal } from './text.ts'
 type Node = Record<string, Json>
 
 const keptExtensions = ['x-permission', 'x-owner', 'x-rate-limit']
-const description =
-  'Calls, numbers, flows, recordings and the rest of a communication platform. Paths and fields are snake_case; ids are UUIDv7; times are ' +
-  'RFC 3339 in UTC. Every error has the same body; branch on its `reason`. Lists answer `{result, next_page_token}`, newest first. ' +
-  'Creates take an `Idempotency-Key`: the same key and body give the same answer for 24 hours.'
+const description = `Make and control calls, build call flows, and manage numbers, recordings, webhooks and billing.
+
+- **Credentials.** Send an access key as \`Authorization: AccessKey ak_…\`, or the token of [a login](#tag/auth/POST/auth/login) as \`Authorization: Bearer …\`.
+- **Format.** JSON in snake_case. Ids are UUIDs. Times are RFC 3339 in UTC. Phone numbers are E.164 with a plus.
+- **Lists.** \`{ "result": […], "next_page_token": "…" }\`, newest first. Pass the token as \`page_token\` to get the next page; it is empty on the last one.
+- **Errors.** Every error has the same body. Branch on \`reason\`; \`details\` names each invalid field. Quote \`request_id\` when you ask for help.
+- **Safe retries.** Send an \`Idempotency-Key\` with every create: the same key and body return the same response for 24 hours.
+- **Events.** Calls change after the response. [The events](/docs/events) tell you, by WebSocket or webhook.`
 
 /** `openapi.json`: one public document with everything expanded that the contract files leave to convention. */
 export function openapiFile(document: Node): Output {
@@ -23,7 +27,8 @@ export function openapiDocument(model: Model): Node {
   const errors = new ErrorResponses(model)
   const paths: Record<string, Node> = {}
   for (const [path, own] of byName(Map.groupBy(operations, operation => operation.httpPath))) {
-    paths[path] = Object.fromEntries(own.map(operation => [operation.method.toLowerCase(), operationNode(operation, model, errors)]))
+    const sorted = own.toSorted((a, b) => methodOrder.indexOf(a.method) - methodOrder.indexOf(b.method))
+    paths[path] = Object.fromEntries(sorted.map(operation => [operation.method.toLowerCase(), operationNode(operation, model, errors)]))
   }
   const events = model.events.filter(event => !event.internal)
   const webhooks = Object.fromEntries(events.map(event => [webhookName(event), webhookNode(event, model)]))
@@ -37,14 +42,34 @@ export function openapiDocument(model: Model): Node {
       { url: 'https://api.voipbin.net', description: 'The hosted platform.' },
     ],
     security: [{ token: [] }, { accesskey: [] }, { token_query: [] }, { accesskey_query: [] }],
-    tags: [...new Set(operations.map(operation => operation.tag))]
-      .sort()
-      .map(name => ({ name, description: `Operations on ${name.replaceAll('_', ' ')}.` })),
+    ...tagsOf(model),
     paths,
     webhooks,
     components: { schemas, responses: errors.responses(), examples: errors.examples(), headers, parameters, securitySchemes },
   }
 }
+
+/** As one comes to need them, and the list beside the create. */
+const methodOrder: readonly string[] = ['POST', 'GET', 'PUT', 'DELETE']
+
+/** The groups and the tags, in the order of the contract (`openapi/common.yaml`). Every tag is in a group, and has a description. */
+function tagsOf(model: Model): Node {
+  const used = [...new Set(model.operations.flatMap(operation => (operation.kind === 'public' ? [operation.tag] : [])))].sort()
+  const shared = model.documents.find(({ content }) => 'x-tagGroups' in content)?.content
+  if (!shared) return { tags: used.map(name => ({ name, description: `Operations on ${name.replaceAll('_', ' ')}.` })) }
+  const groups = shared['x-tagGroups'] as unknown as { name: string; tags: string[] }[]
+  const tags = new Map((shared.tags as unknown as { name: string }[]).map(tag => [tag.name, tag]))
+  const grouped = groups.flatMap(group => group.tags)
+  const missing = used.filter(name => !grouped.includes(name) || !tags.has(name))
+  if (missing.length > 0) throw new Error(`openapi/common.yaml: tags and x-tagGroups must name ${missing.join(', ')}`)
+  return {
+    tags: grouped.flatMap(name => (used.includes(name) ? [tags.get(name) ?? { name }] : [])),
+    'x-tagGroups': groups,
+  } as unknown as Node
+}
+
+/** The tags in the order of the reference. */
+export const tagOrder = (model: Model): string[] => (tagsOf(model).tags as unknown as { name: string }[]).map(({ name }) => name)
 
 const publicView = (model: Model): ReadonlyMap<string, Schema> =>
   new Map([...model.schemas].map(([name, schema]) => [name, publicSchema(schema)]))
@@ -91,17 +116,19 @@ const securitySchemes: Node = {
   accesskey_query: { type: 'apiKey', in: 'query', name: 'accesskey', description: 'For clients that cannot set headers.' },
 }
 
+/** The schema of a parameter, and its description where viewers look for it. */
+function described({ schema: { description: said, ...schema } }: Field): Node {
+  const resource = schema['x-ref'] as string | undefined
+  const text = said ?? (resource && resource !== 'none' ? `Id of the ${resource.replaceAll('_', ' ')}.` : undefined)
+  return { ...(text && { description: text }), schema: schema as Json }
+}
+
 function operationNode(operation: PublicOperation, model: Model, errors: ErrorResponses): Node {
   const { raw } = operation
   const extensions = Object.fromEntries(keptExtensions.filter(name => name in raw).map(name => [name, raw[name] ?? null]))
   const fields: Json[] = [
-    ...operation.path.map(field => ({ name: field.name, in: 'path', required: true, schema: field.schema as Json })),
-    ...operation.query.map(field => ({
-      name: field.name,
-      in: 'query',
-      ...(field.required && { required: true }),
-      schema: field.schema as Json,
-    })),
+    ...operation.path.map(field => ({ name: field.name, in: 'path', required: true, ...described(field) })),
+    ...operation.query.map(field => ({ name: field.name, in: 'query', ...(field.required && { required: true }), ...described(field) })),
     ...(operation.idempotent ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : []),
   ]
   const success = ((raw.responses ?? {}) as Record<string, Node>)[operation.status] ?? {}

@@ -5,7 +5,7 @@ import type { Agent, AgentAddresses, AgentAddressesUpdate, AgentCreate, AgentLis
 import { createAgentInput, createSessionInput, deleteAgentInput, deleteSessionInput, getAgentInput, getSessionInput, listAgentAddressesInput, listAgentsInput, refreshSessionInput, updateAgentAddressesInput, updateAgentInput, updateAgentPasswordInput, updateAgentPermissionsInput, updateAgentStatusInput, updateMyPasswordInput, updateMyStatusInput, verifyAgentPasswordInput } from '../validators/agent.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Creates an agent. */
+/** Create an agent */
 export type CreateAgentInput = AgentCreate
 
 /** Stores the session of a token just made. */
@@ -20,7 +20,7 @@ export interface CreateSessionInput {
   user_agent: string
 }
 
-/** Deletes an agent and ends its sessions. */
+/** Delete an agent */
 export interface DeleteAgentInput {
   id: string
 }
@@ -31,7 +31,7 @@ export interface DeleteSessionInput {
   token_hash: string
 }
 
-/** Reads an agent. */
+/** Get an agent */
 export interface GetAgentInput {
   id: string
 }
@@ -47,11 +47,11 @@ export interface ListAgentAddressesInput {
   id: string
 }
 
-/** Lists agents, newest first. */
+/** List agents */
 export interface ListAgentsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only agents in this presence status. */
   status?: AgentStatus
@@ -68,35 +68,35 @@ export interface RefreshSessionInput {
   user_agent: string
 }
 
-/** Changes name, detail or ring method of an agent. */
+/** Update an agent */
 export interface UpdateAgentInput extends AgentUpdate {
   id: string
 }
 
-/** Replaces the addresses an agent is reached at. */
+/** Replace an agent's addresses */
 export interface UpdateAgentAddressesInput extends AgentAddressesUpdate {
   id: string
 }
 
-/** Sets a new password for an agent. */
+/** Set an agent's password */
 export interface UpdateAgentPasswordInput extends AgentPasswordUpdate {
   id: string
 }
 
-/** Replaces the permissions of an agent. */
+/** Replace an agent's permissions */
 export interface UpdateAgentPermissionsInput extends AgentPermissionsUpdate {
   id: string
 }
 
-/** Sets the presence of an agent. */
+/** Set an agent's presence */
 export interface UpdateAgentStatusInput extends AgentStatusUpdate {
   id: string
 }
 
-/** Changes the own password. */
+/** Change your own password */
 export type UpdateMyPasswordInput = MyPasswordUpdate
 
-/** Sets the own presence. */
+/** Set your own presence */
 export type UpdateMyStatusInput = AgentStatusUpdate
 
 /** Checks user name and password of an agent. */
@@ -107,37 +107,37 @@ export interface VerifyAgentPasswordInput {
 
 /** What the agent service answers: operationId → wire types. */
 export interface AgentMethods {
-  /** Creates an agent. */
+  /** Create an agent */
   createAgent: { input: CreateAgentInput; output: Agent; error: 'ADDRESS_TYPE_REFUSED' | 'AGENT_USERNAME_TAKEN' | 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN' }
   /** Stores the session of a token just made. */
   createSession: { input: CreateSessionInput; output: Session; error: 'AGENT_NOT_FOUND' }
-  /** Deletes an agent and ends its sessions. */
+  /** Delete an agent */
   deleteAgent: { input: DeleteAgentInput; output: Agent; error: 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
   /** Ends the session of a token. */
   deleteSession: { input: DeleteSessionInput; output: Session; error: 'SESSION_NOT_FOUND' }
-  /** Reads an agent. */
+  /** Get an agent */
   getAgent: { input: GetAgentInput; output: Agent; error: 'AGENT_NOT_FOUND' }
   /** Finds the live session of a token and notes that it was active. */
   getSession: { input: GetSessionInput; output: Session; error: 'SESSION_NOT_FOUND' }
   /** Reads how an agent is reached. */
   listAgentAddresses: { input: ListAgentAddressesInput; output: AgentAddresses; error: 'AGENT_NOT_FOUND' }
-  /** Lists agents, newest first. */
+  /** List agents */
   listAgents: { input: ListAgentsInput; output: AgentList; error: never }
   /** Replaces a session by that of a new token, in one step. */
   refreshSession: { input: RefreshSessionInput; output: Session; error: 'SESSION_NOT_FOUND' }
-  /** Changes name, detail or ring method of an agent. */
+  /** Update an agent */
   updateAgent: { input: UpdateAgentInput; output: Agent; error: 'AGENT_NOT_FOUND' }
-  /** Replaces the addresses an agent is reached at. */
+  /** Replace an agent's addresses */
   updateAgentAddresses: { input: UpdateAgentAddressesInput; output: Agent; error: 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' }
-  /** Sets a new password for an agent. */
+  /** Set an agent's password */
   updateAgentPassword: { input: UpdateAgentPasswordInput; output: Agent; error: 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
-  /** Replaces the permissions of an agent. */
+  /** Replace an agent's permissions */
   updateAgentPermissions: { input: UpdateAgentPermissionsInput; output: Agent; error: 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN' }
-  /** Sets the presence of an agent. */
+  /** Set an agent's presence */
   updateAgentStatus: { input: UpdateAgentStatusInput; output: Agent; error: 'AGENT_NOT_FOUND' }
-  /** Changes the own password. */
+  /** Change your own password */
   updateMyPassword: { input: UpdateMyPasswordInput; output: Agent; error: 'AGENT_REQUIRED' | 'PASSWORD_WRONG' }
-  /** Sets the own presence. */
+  /** Set your own presence */
   updateMyStatus: { input: UpdateMyStatusInput; output: Agent; error: 'AGENT_REQUIRED' }
   /** Checks user name and password of an agent. */
   verifyAgentPassword: { input: VerifyAgentPasswordInput; output: Agent; error: 'LOGIN_FAILED' }

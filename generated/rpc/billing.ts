@@ -5,7 +5,7 @@ import type { BalanceAdjustment, Billing, BillingAccount, BillingAccountList, Bi
 import { addBillingAccountBalanceInput, chargeBillingInput, createBillingRateInput, deleteBillingRateInput, getBillingAccountInput, getBillingInput, getBillingRateInput, getOwnBillingAccountInput, listBillingAccountsInput, listBillingRatesInput, listBillingsInput, releaseBillingInput, reserveBillingInput, subtractBillingAccountBalanceInput, updateBillingAccountInput, updateBillingRateInput, updateOwnBillingAccountInput } from '../validators/billing.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Adds credit to a billing account. */
+/** Add credit */
 export interface AddBillingAccountBalanceInput extends BalanceAdjustment {
   id: string
 }
@@ -21,67 +21,67 @@ export interface ChargeBillingInput {
   duration: number | null
 }
 
-/** Creates a price. */
+/** Create a price */
 export type CreateBillingRateInput = BillingRateCreate
 
-/** Deletes a price. */
+/** Delete a price */
 export interface DeleteBillingRateInput {
   id: string
 }
 
-/** Reads a ledger row. */
+/** Get a ledger row */
 export interface GetBillingInput {
   id: string
 }
 
-/** Reads a billing account. */
+/** Get a billing account */
 export interface GetBillingAccountInput {
   id: string
 }
 
-/** Reads a price. */
+/** Get a price */
 export interface GetBillingRateInput {
   id: string
 }
 
-/** Reads the own billing account. */
+/** Get your billing account */
 export type GetOwnBillingAccountInput = Record<never, never>
 
-/** Lists the billing accounts of all customers, newest first. */
+/** List all billing accounts */
 export interface ListBillingAccountsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only the account of this customer. */
   customer_id?: string
 }
 
-/** Lists prices, newest first. */
+/** List prices */
 export interface ListBillingRatesInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only prices of this kind. */
   cost_type?: CostType
 }
 
-/** Lists ledger rows, newest first. */
+/** List ledger rows */
 export interface ListBillingsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
-  /** Only rows about this kind of thing. */
+  /** Only rows about this kind of resource. */
   reference_type?: BillingReferenceType
-  /** Only rows about the thing with this id. */
+  /** Only rows about the resource with this id. */
   reference_id?: string
   /** Only rows in this status. */
   status?: BillingStatus
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
@@ -102,59 +102,59 @@ export interface ReserveBillingInput {
   seconds: number
 }
 
-/** Takes credit from a billing account. */
+/** Subtract credit */
 export interface SubtractBillingAccountBalanceInput extends BalanceAdjustment {
   id: string
 }
 
-/** Changes a billing account. */
+/** Update a billing account */
 export interface UpdateBillingAccountInput extends BillingAccountUpdate {
   id: string
 }
 
-/** Changes a price. */
+/** Update a price */
 export interface UpdateBillingRateInput extends BillingRateUpdate {
   id: string
 }
 
-/** Changes the own billing account. */
+/** Update your billing account */
 export type UpdateOwnBillingAccountInput = BillingAccountUpdate
 
 /** What the billing service answers: operationId → wire types. */
 export interface BillingMethods {
-  /** Adds credit to a billing account. */
+  /** Add credit */
   addBillingAccountBalance: { input: AddBillingAccountBalanceInput; output: Billing; error: 'BILLING_ACCOUNT_NOT_FOUND' }
   /** Charges for something. */
   chargeBilling: { input: ChargeBillingInput; output: Billing; error: 'BALANCE_INSUFFICIENT' | 'BILLING_ACCOUNT_NOT_FOUND' }
-  /** Creates a price. */
+  /** Create a price */
   createBillingRate: { input: CreateBillingRateInput; output: BillingRate; error: 'BILLING_RATE_EXISTS' }
-  /** Deletes a price. */
+  /** Delete a price */
   deleteBillingRate: { input: DeleteBillingRateInput; output: BillingRate; error: 'BILLING_RATE_NOT_FOUND' }
-  /** Reads a ledger row. */
+  /** Get a ledger row */
   getBilling: { input: GetBillingInput; output: Billing; error: 'BILLING_NOT_FOUND' }
-  /** Reads a billing account. */
+  /** Get a billing account */
   getBillingAccount: { input: GetBillingAccountInput; output: BillingAccount; error: 'BILLING_ACCOUNT_NOT_FOUND' }
-  /** Reads a price. */
+  /** Get a price */
   getBillingRate: { input: GetBillingRateInput; output: BillingRate; error: 'BILLING_RATE_NOT_FOUND' }
-  /** Reads the own billing account. */
+  /** Get your billing account */
   getOwnBillingAccount: { input: GetOwnBillingAccountInput; output: BillingAccount; error: never }
-  /** Lists the billing accounts of all customers, newest first. */
+  /** List all billing accounts */
   listBillingAccounts: { input: ListBillingAccountsInput; output: BillingAccountList; error: 'CUSTOMER_NOT_FOUND' }
-  /** Lists prices, newest first. */
+  /** List prices */
   listBillingRates: { input: ListBillingRatesInput; output: BillingRateList; error: never }
-  /** Lists ledger rows, newest first. */
+  /** List ledger rows */
   listBillings: { input: ListBillingsInput; output: BillingList; error: never }
   /** Gives a reservation back without a charge. */
   releaseBilling: { input: ReleaseBillingInput; output: Billing; error: 'BILLING_NOT_FOUND' }
   /** Reserves credit for something paid by time, or extends the reservation. */
   reserveBilling: { input: ReserveBillingInput; output: BillingReservation; error: 'BALANCE_INSUFFICIENT' | 'BILLING_ACCOUNT_NOT_FOUND' }
-  /** Takes credit from a billing account. */
+  /** Subtract credit */
   subtractBillingAccountBalance: { input: SubtractBillingAccountBalanceInput; output: Billing; error: 'BALANCE_INSUFFICIENT' | 'BILLING_ACCOUNT_NOT_FOUND' }
-  /** Changes a billing account. */
+  /** Update a billing account */
   updateBillingAccount: { input: UpdateBillingAccountInput; output: BillingAccount; error: 'BILLING_ACCOUNT_NOT_FOUND' }
-  /** Changes a price. */
+  /** Update a price */
   updateBillingRate: { input: UpdateBillingRateInput; output: BillingRate; error: 'BILLING_RATE_NOT_FOUND' }
-  /** Changes the own billing account. */
+  /** Update your billing account */
   updateOwnBillingAccount: { input: UpdateOwnBillingAccountInput; output: BillingAccount; error: never }
 }
 

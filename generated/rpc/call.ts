@@ -11,61 +11,61 @@ export interface CancelCallActionInput {
   action_run_id: string
 }
 
-/** Calls one or more destinations. */
+/** Create a call */
 export type CreateCallInput = CallCreate
 
-/** Deletes the record of a call, after hanging it up when it is live. */
+/** Delete a call record */
 export interface DeleteCallInput {
   id: string
 }
 
-/** Deletes a recording and its file, after stopping it when it runs. */
+/** Delete a recording */
 export interface DeleteRecordingInput {
   id: string
 }
 
-/** Reads a call. */
+/** Get a call */
 export interface GetCallInput {
   id: string
 }
 
-/** Reads a group call. */
+/** Get a group call */
 export interface GetGroupcallInput {
   id: string
 }
 
-/** Reads a recording. */
+/** Get a recording */
 export interface GetRecordingInput {
   id: string
 }
 
-/** Makes a signed URL for the audio of a recording. */
+/** Get a download URL */
 export interface GetRecordingFileInput {
   id: string
   /** Seconds until the URL stops working. */
   expire: number
 }
 
-/** Hangs a call up. */
+/** Hang up a call */
 export interface HangupCallInput extends Partial<CallHangup> {
   id: string
 }
 
-/** Hangs up all calls of a group call. */
+/** Hang up a group call */
 export interface HangupGroupcallInput {
   id: string
 }
 
-/** Puts a call on hold. */
+/** Put a call on hold */
 export interface HoldCallInput {
   id: string
 }
 
-/** Lists calls, newest first. */
+/** List calls */
 export interface ListCallsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only calls in this status. */
   status?: CallStatus
@@ -73,39 +73,39 @@ export interface ListCallsInput {
   direction?: CallDirection
   /** Only calls of this flow. */
   flow_id?: string
-  /** Only calls of this run. */
+  /** Only calls of this run (activeflow). */
   activeflow_id?: string
   /** Only legs of this group call. */
   groupcall_id?: string
   /** Only calls that this agent owns. */
   agent_id?: string
-  /** Only calls from exactly this target. */
+  /** Only calls whose source has exactly this target. */
   source_target?: string
-  /** Only calls to exactly this target. */
+  /** Only calls whose destination has exactly this target. */
   destination_target?: string
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
-/** Lists group calls, newest first. */
+/** List group calls */
 export interface ListGroupcallsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only group calls in this status. */
   status?: GroupcallStatus
-  /** Only those dialled for this call. */
+  /** Only group calls dialled for this call. */
   master_call_id?: string
 }
 
-/** Lists recordings, newest first. */
+/** List recordings */
 export interface ListRecordingsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only recordings of this call. */
   call_id?: string
@@ -113,18 +113,18 @@ export interface ListRecordingsInput {
   activeflow_id?: string
   /** Only recordings in this status. */
   status?: RecordingStatus
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
-/** Mutes a call. */
+/** Mute a call */
 export interface MuteCallInput extends Partial<CallMute> {
   id: string
 }
 
-/** Plays sound files to the far end. */
+/** Play audio files */
 export interface PlayCallInput extends CallPlay {
   id: string
 }
@@ -139,32 +139,32 @@ export interface RunCallActionInput {
   action: Action
 }
 
-/** Sends digits to the far end. */
+/** Send DTMF digits */
 export interface SendCallDtmfInput extends CallDtmf {
   id: string
 }
 
-/** Starts recording a call. */
+/** Start a recording */
 export interface StartCallRecordingInput extends Partial<CallRecordingStart> {
   id: string
 }
 
-/** Stops recording a call. */
+/** Stop a recording */
 export interface StopCallRecordingInput {
   id: string
 }
 
-/** Speaks a text to the far end. */
+/** Speak a text */
 export interface TalkCallInput extends CallTalk {
   id: string
 }
 
-/** Takes a call off hold. */
+/** Take a call off hold */
 export interface UnholdCallInput {
   id: string
 }
 
-/** Ends the muting of a call. */
+/** Unmute a call */
 export interface UnmuteCallInput {
   id: string
   /** Which direction to open. */
@@ -179,49 +179,49 @@ export interface CancelCallActionOutput {
 export interface CallMethods {
   /** Breaks a media action off. */
   cancelCallAction: { input: CancelCallActionInput; output: CancelCallActionOutput; error: 'CALL_NOT_FOUND' }
-  /** Calls one or more destinations. */
+  /** Create a call */
   createCall: { input: CreateCallInput; output: CallCreated; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE' | 'WEBHOOK_URI_REFUSED' }
-  /** Deletes the record of a call, after hanging it up when it is live. */
+  /** Delete a call record */
   deleteCall: { input: DeleteCallInput; output: Call; error: 'CALL_NOT_FOUND' }
-  /** Deletes a recording and its file, after stopping it when it runs. */
+  /** Delete a recording */
   deleteRecording: { input: DeleteRecordingInput; output: Recording; error: 'RECORDING_NOT_FOUND' }
-  /** Reads a call. */
+  /** Get a call */
   getCall: { input: GetCallInput; output: Call; error: 'CALL_NOT_FOUND' }
-  /** Reads a group call. */
+  /** Get a group call */
   getGroupcall: { input: GetGroupcallInput; output: Groupcall; error: 'GROUPCALL_NOT_FOUND' }
-  /** Reads a recording. */
+  /** Get a recording */
   getRecording: { input: GetRecordingInput; output: Recording; error: 'RECORDING_NOT_FOUND' }
-  /** Makes a signed URL for the audio of a recording. */
+  /** Get a download URL */
   getRecordingFile: { input: GetRecordingFileInput; output: DownloadUrl; error: 'RECORDING_FILE_UNAVAILABLE' | 'RECORDING_NOT_FOUND' }
-  /** Hangs a call up. */
+  /** Hang up a call */
   hangupCall: { input: HangupCallInput; output: Call; error: 'CALL_NOT_FOUND' }
-  /** Hangs up all calls of a group call. */
+  /** Hang up a group call */
   hangupGroupcall: { input: HangupGroupcallInput; output: Groupcall; error: 'GROUPCALL_NOT_FOUND' }
-  /** Puts a call on hold. */
+  /** Put a call on hold */
   holdCall: { input: HoldCallInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
-  /** Lists calls, newest first. */
+  /** List calls */
   listCalls: { input: ListCallsInput; output: CallList; error: 'ACTIVEFLOW_NOT_FOUND' | 'AGENT_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'GROUPCALL_NOT_FOUND' }
-  /** Lists group calls, newest first. */
+  /** List group calls */
   listGroupcalls: { input: ListGroupcallsInput; output: GroupcallList; error: 'CALL_NOT_FOUND' }
-  /** Lists recordings, newest first. */
+  /** List recordings */
   listRecordings: { input: ListRecordingsInput; output: RecordingList; error: 'ACTIVEFLOW_NOT_FOUND' | 'CALL_NOT_FOUND' }
-  /** Mutes a call. */
+  /** Mute a call */
   muteCall: { input: MuteCallInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
-  /** Plays sound files to the far end. */
+  /** Play audio files */
   playCall: { input: PlayCallInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
   /** Starts a media action of a flow on a call. */
   runCallAction: { input: RunCallActionInput; output: CallActionStarted; error: 'ACTIVEFLOW_NOT_FOUND' | 'CALL_NOT_FOUND' }
-  /** Sends digits to the far end. */
+  /** Send DTMF digits */
   sendCallDtmf: { input: SendCallDtmfInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
-  /** Starts recording a call. */
+  /** Start a recording */
   startCallRecording: { input: StartCallRecordingInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' | 'CALL_RECORDING_ACTIVE' }
-  /** Stops recording a call. */
+  /** Stop a recording */
   stopCallRecording: { input: StopCallRecordingInput; output: Call; error: 'CALL_NOT_FOUND' | 'CALL_NOT_RECORDING' }
-  /** Speaks a text to the far end. */
+  /** Speak a text */
   talkCall: { input: TalkCallInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' | 'LANGUAGE_NOT_SUPPORTED' }
-  /** Takes a call off hold. */
+  /** Take a call off hold */
   unholdCall: { input: UnholdCallInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
-  /** Ends the muting of a call. */
+  /** Unmute a call */
   unmuteCall: { input: UnmuteCallInput; output: Call; error: 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' }
 }
 

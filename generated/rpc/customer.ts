@@ -5,18 +5,18 @@ import type { Accesskey, AccesskeyCreate, AccesskeyFound, AccesskeyList, Accessk
 import { createAccesskeyInput, createCustomerInput, deleteAccesskeyInput, deleteCustomerInput, findAccesskeyInput, getAccesskeyInput, getAuditInput, getCustomerInput, getCustomerLimitsInput, getCustomerWebhookInput, getOwnCustomerInput, listAccesskeysInput, listAuditsInput, listCustomersInput, rotateAccesskeyInput, rotateCustomerWebhookSecretInput, updateAccesskeyInput, updateCustomerInput, updateOwnCustomerInput } from '../validators/customer.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Creates an access key. */
+/** Create an access key */
 export type CreateAccesskeyInput = AccesskeyCreate
 
-/** Creates a customer. */
+/** Create a customer */
 export type CreateCustomerInput = CustomerCreate
 
-/** Deletes an access key. */
+/** Delete an access key */
 export interface DeleteAccesskeyInput {
   id: string
 }
 
-/** Deletes a customer and everything it owns. */
+/** Delete a customer */
 export interface DeleteCustomerInput {
   id: string
 }
@@ -27,17 +27,17 @@ export interface FindAccesskeyInput {
   token_hash: string
 }
 
-/** Reads an access key. */
+/** Get an access key */
 export interface GetAccesskeyInput {
   id: string
 }
 
-/** Reads an audit entry. */
+/** Get an audit entry */
 export interface GetAuditInput {
   id: string
 }
 
-/** Reads a customer. */
+/** Get a customer */
 export interface GetCustomerInput {
   id: string
 }
@@ -52,24 +52,24 @@ export interface GetCustomerWebhookInput {
   id: string
 }
 
-/** Reads the own customer. */
+/** Get your customer */
 export type GetOwnCustomerInput = Record<never, never>
 
-/** Lists access keys, newest first. */
+/** List access keys */
 export interface ListAccesskeysInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only keys made by this agent. */
   agent_id?: string
 }
 
-/** Lists audit entries, newest first. */
+/** List audit entries */
 export interface ListAuditsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only entries about resources of this type. */
   resource_type?: string
@@ -79,17 +79,17 @@ export interface ListAuditsInput {
   actor_id?: string
   /** Only this kind of action. */
   action?: AuditAction
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
-/** Lists all customers, newest first. */
+/** List all customers */
 export interface ListCustomersInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only customers in this status. */
   status?: CustomerStatus
@@ -97,66 +97,66 @@ export interface ListCustomersInput {
   email?: string
 }
 
-/** Gives an access key a new secret part. */
+/** Rotate an access key */
 export interface RotateAccesskeyInput extends Partial<SecretRotate> {
   id: string
 }
 
-/** Makes a new secret for the customer-level webhook. */
+/** Rotate the customer-level webhook secret */
 export type RotateCustomerWebhookSecretInput = Partial<SecretRotate>
 
-/** Changes name, scopes or expiry of an access key. */
+/** Update an access key */
 export interface UpdateAccesskeyInput extends AccesskeyUpdate {
   id: string
 }
 
-/** Changes a customer. */
+/** Update a customer */
 export interface UpdateCustomerInput extends CustomerUpdate {
   id: string
 }
 
-/** Changes the own customer. */
+/** Update your customer */
 export type UpdateOwnCustomerInput = CustomerOwnUpdate
 
 /** What the customer service answers: operationId → wire types. */
 export interface CustomerMethods {
-  /** Creates an access key. */
+  /** Create an access key */
   createAccesskey: { input: CreateAccesskeyInput; output: AccesskeyWithToken; error: 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN' }
-  /** Creates a customer. */
+  /** Create a customer */
   createCustomer: { input: CreateCustomerInput; output: CustomerWithSecret; error: 'CUSTOMER_EMAIL_TAKEN' | 'WEBHOOK_URI_REFUSED' }
-  /** Deletes an access key. */
+  /** Delete an access key */
   deleteAccesskey: { input: DeleteAccesskeyInput; output: Accesskey; error: 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
-  /** Deletes a customer and everything it owns. */
+  /** Delete a customer */
   deleteCustomer: { input: DeleteCustomerInput; output: Customer; error: 'CUSTOMER_NOT_FOUND' | 'CUSTOMER_PROTECTED' }
   /** Finds the live access key of a hash and what its customer may do. */
   findAccesskey: { input: FindAccesskeyInput; output: AccesskeyFound; error: 'ACCESSKEY_NOT_FOUND' }
-  /** Reads an access key. */
+  /** Get an access key */
   getAccesskey: { input: GetAccesskeyInput; output: Accesskey; error: 'ACCESSKEY_NOT_FOUND' }
-  /** Reads an audit entry. */
+  /** Get an audit entry */
   getAudit: { input: GetAuditInput; output: Audit; error: 'AUDIT_NOT_FOUND' }
-  /** Reads a customer. */
+  /** Get a customer */
   getCustomer: { input: GetCustomerInput; output: Customer; error: 'CUSTOMER_NOT_FOUND' }
   /** Reads status and rate limits of a customer. */
   getCustomerLimits: { input: GetCustomerLimitsInput; output: CustomerLimits; error: 'CUSTOMER_NOT_FOUND' }
   /** Reads where and with which secrets events of a customer are sent. */
   getCustomerWebhook: { input: GetCustomerWebhookInput; output: CustomerWebhook; error: 'CUSTOMER_NOT_FOUND' }
-  /** Reads the own customer. */
+  /** Get your customer */
   getOwnCustomer: { input: GetOwnCustomerInput; output: Customer; error: never }
-  /** Lists access keys, newest first. */
+  /** List access keys */
   listAccesskeys: { input: ListAccesskeysInput; output: AccesskeyList; error: 'AGENT_NOT_FOUND' }
-  /** Lists audit entries, newest first. */
+  /** List audit entries */
   listAudits: { input: ListAuditsInput; output: AuditList; error: never }
-  /** Lists all customers, newest first. */
+  /** List all customers */
   listCustomers: { input: ListCustomersInput; output: CustomerList; error: never }
-  /** Gives an access key a new secret part. */
+  /** Rotate an access key */
   rotateAccesskey: { input: RotateAccesskeyInput; output: AccesskeyWithToken; error: 'ACCESSKEY_EXPIRED' | 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' }
-  /** Makes a new secret for the customer-level webhook. */
+  /** Rotate the customer-level webhook secret */
   rotateCustomerWebhookSecret: { input: RotateCustomerWebhookSecretInput; output: CustomerWithSecret; error: never }
-  /** Changes name, scopes or expiry of an access key. */
+  /** Update an access key */
   updateAccesskey: { input: UpdateAccesskeyInput; output: Accesskey; error: 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN' }
-  /** Changes a customer. */
+  /** Update a customer */
   updateCustomer: { input: UpdateCustomerInput; output: Customer; error: 'CUSTOMER_EMAIL_TAKEN' | 'CUSTOMER_NOT_FOUND' | 'CUSTOMER_PROTECTED' | 'WEBHOOK_URI_REFUSED' }
-  /** Changes the own customer. */
+  /** Update your customer */
   updateOwnCustomer: { input: UpdateOwnCustomerInput; output: Customer; error: 'CUSTOMER_EMAIL_TAKEN' | 'WEBHOOK_URI_REFUSED' }
 }
 

@@ -5,48 +5,48 @@ import type { Action, Activeflow, ActiveflowCreate, ActiveflowList, ActiveflowPu
 import { createActiveflowInput, createFlowInput, deleteActiveflowInput, deleteActiveflowVariableInput, deleteFlowInput, getActiveflowInput, getActiveflowVariablesInput, getFlowInput, listActiveflowsInput, listFlowsInput, setActiveflowVariablesInput, startActiveflowInput, stopActiveflowInput, updateFlowInput } from '../validators/flow.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Runs a flow without a call. */
+/** Run a flow without a call */
 export type CreateActiveflowInput = ActiveflowCreate
 
-/** Creates a flow. */
+/** Create a flow */
 export type CreateFlowInput = FlowCreate
 
-/** Deletes an activeflow, after stopping it when it runs. */
+/** Delete a run */
 export interface DeleteActiveflowInput {
   id: string
 }
 
-/** Removes a variable of an activeflow. */
+/** Delete a run's variable */
 export interface DeleteActiveflowVariableInput {
   id: string
   name: VariableName
 }
 
-/** Deletes a flow. */
+/** Delete a flow */
 export interface DeleteFlowInput {
   id: string
 }
 
-/** Reads an activeflow. */
+/** Get a run */
 export interface GetActiveflowInput {
   id: string
 }
 
-/** Reads the variables of an activeflow. */
+/** Get a run's variables */
 export interface GetActiveflowVariablesInput {
   id: string
 }
 
-/** Reads a flow. */
+/** Get a flow */
 export interface GetFlowInput {
   id: string
 }
 
-/** Lists activeflows, newest first. */
+/** List runs */
 export interface ListActiveflowsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only runs of this flow. */
   flow_id?: string
@@ -54,23 +54,23 @@ export interface ListActiveflowsInput {
   call_id?: string
   /** Only runs in this status. */
   status?: ActiveflowStatus
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
-/** Lists flows, newest first. */
+/** List flows */
 export interface ListFlowsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only flows of exactly this name. */
   name?: string
 }
 
-/** Sets variables of an activeflow. */
+/** Set a run's variables */
 export interface SetActiveflowVariablesInput extends ActiveflowVariablesUpdate {
   id: string
 }
@@ -88,45 +88,45 @@ export interface StartActiveflowInput {
   webhook_method: WebhookMethod
 }
 
-/** Ends a running activeflow. */
+/** Stop a run */
 export interface StopActiveflowInput {
   id: string
 }
 
-/** Changes a flow. */
+/** Update a flow */
 export interface UpdateFlowInput extends FlowUpdate {
   id: string
 }
 
 /** What the flow service answers: operationId → wire types. */
 export interface FlowMethods {
-  /** Runs a flow without a call. */
+  /** Run a flow without a call */
   createActiveflow: { input: CreateActiveflowInput; output: Activeflow; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' | 'VARIABLE_RESERVED' | 'WEBHOOK_URI_REFUSED' }
-  /** Creates a flow. */
+  /** Create a flow */
   createFlow: { input: CreateFlowInput; output: Flow; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_LIMIT_REACHED' }
-  /** Deletes an activeflow, after stopping it when it runs. */
+  /** Delete a run */
   deleteActiveflow: { input: DeleteActiveflowInput; output: Activeflow; error: 'ACTIVEFLOW_NOT_FOUND' }
-  /** Removes a variable of an activeflow. */
+  /** Delete a run's variable */
   deleteActiveflowVariable: { input: DeleteActiveflowVariableInput; output: ActiveflowVariables; error: 'ACTIVEFLOW_ENDED' | 'ACTIVEFLOW_NOT_FOUND' | 'VARIABLE_RESERVED' }
-  /** Deletes a flow. */
+  /** Delete a flow */
   deleteFlow: { input: DeleteFlowInput; output: Flow; error: 'FLOW_NOT_FOUND' }
-  /** Reads an activeflow. */
+  /** Get a run */
   getActiveflow: { input: GetActiveflowInput; output: Activeflow; error: 'ACTIVEFLOW_NOT_FOUND' }
-  /** Reads the variables of an activeflow. */
+  /** Get a run's variables */
   getActiveflowVariables: { input: GetActiveflowVariablesInput; output: ActiveflowVariables; error: 'ACTIVEFLOW_NOT_FOUND' }
-  /** Reads a flow. */
+  /** Get a flow */
   getFlow: { input: GetFlowInput; output: Flow; error: 'FLOW_NOT_FOUND' }
-  /** Lists activeflows, newest first. */
+  /** List runs */
   listActiveflows: { input: ListActiveflowsInput; output: ActiveflowList; error: 'CALL_NOT_FOUND' | 'FLOW_NOT_FOUND' }
-  /** Lists flows, newest first. */
+  /** List flows */
   listFlows: { input: ListFlowsInput; output: FlowList; error: never }
-  /** Sets variables of an activeflow. */
+  /** Set a run's variables */
   setActiveflowVariables: { input: SetActiveflowVariablesInput; output: ActiveflowVariables; error: 'ACTIVEFLOW_ENDED' | 'ACTIVEFLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' | 'VARIABLE_RESERVED' }
   /** Starts a run on a call. */
   startActiveflow: { input: StartActiveflowInput; output: Activeflow; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' | 'WEBHOOK_URI_REFUSED' }
-  /** Ends a running activeflow. */
+  /** Stop a run */
   stopActiveflow: { input: StopActiveflowInput; output: Activeflow; error: 'ACTIVEFLOW_NOT_FOUND' }
-  /** Changes a flow. */
+  /** Update a flow */
   updateFlow: { input: UpdateFlowInput; output: Flow; error: 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_NOT_FOUND' }
 }
 

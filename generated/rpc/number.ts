@@ -5,13 +5,13 @@ import type { AvailableNumber, AvailableNumberList, AvailableNumbersAdd, Custome
 import { addAvailableNumbersInput, createNumberInput, deleteNumberInput, findNumberInput, getNumberInput, listAvailableNumbersInput, listNumbersInput, removeAvailableNumberInput, updateNumberInput } from '../validators/number.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Adds numbers to the stock. */
+/** Add numbers to the stock */
 export type AddAvailableNumbersInput = AvailableNumbersAdd
 
-/** Takes a number. */
+/** Take a number */
 export type CreateNumberInput = NumberCreate
 
-/** Gives a number back. */
+/** Release a number */
 export interface DeleteNumberInput {
   id: string
 }
@@ -22,30 +22,30 @@ export interface FindNumberInput {
   number: string
 }
 
-/** Reads a number. */
+/** Get a number */
 export interface GetNumberInput {
   id: string
 }
 
-/** Lists numbers that can be taken. */
+/** List available numbers */
 export interface ListAvailableNumbersInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only numbers of this type. */
   type?: NumberType
   /** ISO 3166-1 alpha-2; only normal numbers of this country. */
   country_code?: string
-  /** Only numbers that begin so. */
+  /** Only numbers with this prefix. */
   prefix?: string
 }
 
-/** Lists numbers, newest first. */
+/** List numbers */
 export interface ListNumbersInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only this number. */
   number?: PhoneNumber
@@ -55,35 +55,35 @@ export interface ListNumbersInput {
   call_flow_id?: string
 }
 
-/** Takes a number out of the stock. */
+/** Remove a number from the stock */
 export interface RemoveAvailableNumberInput {
   number: PhoneNumber
 }
 
-/** Changes a number. */
+/** Update a number */
 export interface UpdateNumberInput extends NumberUpdate {
   id: string
 }
 
 /** What the number service answers: operationId → wire types. */
 export interface NumberMethods {
-  /** Adds numbers to the stock. */
+  /** Add numbers to the stock */
   addAvailableNumbers: { input: AddAvailableNumbersInput; output: AvailableNumberList; error: never }
-  /** Takes a number. */
+  /** Take a number */
   createNumber: { input: CreateNumberInput; output: Number; error: 'BALANCE_INSUFFICIENT' | 'FLOW_NOT_FOUND' | 'NUMBER_NOT_AVAILABLE' | 'NUMBER_TAKEN' }
-  /** Gives a number back. */
+  /** Release a number */
   deleteNumber: { input: DeleteNumberInput; output: Number; error: 'NUMBER_NOT_FOUND' }
   /** Finds the live number that was dialled. */
   findNumber: { input: FindNumberInput; output: Number; error: 'NUMBER_NOT_FOUND' }
-  /** Reads a number. */
+  /** Get a number */
   getNumber: { input: GetNumberInput; output: Number; error: 'NUMBER_NOT_FOUND' }
-  /** Lists numbers that can be taken. */
+  /** List available numbers */
   listAvailableNumbers: { input: ListAvailableNumbersInput; output: AvailableNumberList; error: never }
-  /** Lists numbers, newest first. */
+  /** List numbers */
   listNumbers: { input: ListNumbersInput; output: NumberList; error: 'FLOW_NOT_FOUND' }
-  /** Takes a number out of the stock. */
+  /** Remove a number from the stock */
   removeAvailableNumber: { input: RemoveAvailableNumberInput; output: AvailableNumber; error: 'NUMBER_NOT_AVAILABLE' }
-  /** Changes a number. */
+  /** Update a number */
   updateNumber: { input: UpdateNumberInput; output: Number; error: 'FLOW_NOT_FOUND' | 'NUMBER_NOT_FOUND' }
 }
 

@@ -5,10 +5,10 @@ import type { Customer, Extension, ExtensionCreate, ExtensionList, ExtensionPubl
 import { createExtensionInput, deleteExtensionInput, findExtensionInput, getExtensionInput, listExtensionContactsInput, listExtensionsInput, updateExtensionInput } from '../validators/registrar.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Creates an extension. */
+/** Create an extension */
 export type CreateExtensionInput = ExtensionCreate
 
-/** Deletes an extension and its registrations. */
+/** Delete an extension */
 export interface DeleteExtensionInput {
   id: string
 }
@@ -19,7 +19,7 @@ export interface FindExtensionInput {
   domain: string
 }
 
-/** Reads an extension and where it is registered now. */
+/** Get an extension */
 export interface GetExtensionInput {
   id: string
 }
@@ -29,38 +29,38 @@ export interface ListExtensionContactsInput {
   extension: string
 }
 
-/** Lists extensions, newest first. */
+/** List extensions */
 export interface ListExtensionsInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only the extension of this name. */
   extension?: string
-  /** Only those with a phone registered, or only those without. */
+  /** `true`: only extensions with a registered phone. `false`: only those without. */
   registered?: boolean
 }
 
-/** Changes name, detail or password of an extension. */
+/** Update an extension */
 export interface UpdateExtensionInput extends ExtensionUpdate {
   id: string
 }
 
 /** What the registrar service answers: operationId → wire types. */
 export interface RegistrarMethods {
-  /** Creates an extension. */
+  /** Create an extension */
   createExtension: { input: CreateExtensionInput; output: Extension; error: 'EXTENSION_TAKEN' }
-  /** Deletes an extension and its registrations. */
+  /** Delete an extension */
   deleteExtension: { input: DeleteExtensionInput; output: Extension; error: 'EXTENSION_NOT_FOUND' }
   /** Finds the live extension of a SIP user and domain. */
   findExtension: { input: FindExtensionInput; output: Extension; error: 'EXTENSION_NOT_FOUND' }
-  /** Reads an extension and where it is registered now. */
+  /** Get an extension */
   getExtension: { input: GetExtensionInput; output: Extension; error: 'EXTENSION_NOT_FOUND' }
   /** Reads an extension of the customer by its name, and where it is registered now. */
   listExtensionContacts: { input: ListExtensionContactsInput; output: Extension; error: 'EXTENSION_NOT_FOUND' }
-  /** Lists extensions, newest first. */
+  /** List extensions */
   listExtensions: { input: ListExtensionsInput; output: ExtensionList; error: never }
-  /** Changes name, detail or password of an extension. */
+  /** Update an extension */
   updateExtension: { input: UpdateExtensionInput; output: Extension; error: 'EXTENSION_NOT_FOUND' }
 }
 

@@ -4,55 +4,55 @@ import type { Customer, DialRouteList, PhoneNumber, Provider, ProviderCreate, Pr
 import { createProviderInput, createRouteInput, deleteProviderInput, deleteRouteInput, getProviderInput, getRouteInput, listDialRoutesInput, listProvidersInput, listRoutesInput, updateProviderInput, updateRouteInput } from '../validators/route.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Creates a carrier. */
+/** Create a carrier */
 export type CreateProviderInput = ProviderCreate
 
-/** Creates a route. */
+/** Create a route */
 export type CreateRouteInput = RouteCreate
 
-/** Deletes a carrier. */
+/** Delete a carrier */
 export interface DeleteProviderInput {
   id: string
 }
 
-/** Deletes a route. */
+/** Delete a route */
 export interface DeleteRouteInput {
   id: string
 }
 
-/** Reads a carrier. */
+/** Get a carrier */
 export interface GetProviderInput {
   id: string
 }
 
-/** Reads a route. */
+/** Get a route */
 export interface GetRouteInput {
   id: string
 }
 
-/** Lists the carriers a call would try, in order. */
+/** List the carriers that a call would try */
 export interface ListDialRoutesInput {
   /** The number to call. */
   target: PhoneNumber
-  /** Whose call it is; the default routes only when left out. */
+  /** Whose call it is. Without it, only the default routes are used. */
   customer_id?: string
 }
 
-/** Lists carriers, newest first. */
+/** List carriers */
 export interface ListProvidersInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only carriers in this status. */
   status?: ProviderStatus
 }
 
-/** Lists routes, newest first. */
+/** List routes */
 export interface ListRoutesInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only routes of this customer. */
   customer_id?: string
@@ -62,39 +62,39 @@ export interface ListRoutesInput {
   target?: RouteTarget
 }
 
-/** Changes a carrier. */
+/** Update a carrier */
 export interface UpdateProviderInput extends ProviderUpdate {
   id: string
 }
 
-/** Changes a route. */
+/** Update a route */
 export interface UpdateRouteInput extends RouteUpdate {
   id: string
 }
 
 /** What the route service answers: operationId → wire types. */
 export interface RouteMethods {
-  /** Creates a carrier. */
+  /** Create a carrier */
   createProvider: { input: CreateProviderInput; output: Provider; error: 'PROVIDER_HEADER_REFUSED' }
-  /** Creates a route. */
+  /** Create a route */
   createRoute: { input: CreateRouteInput; output: Route; error: 'CUSTOMER_NOT_FOUND' | 'PROVIDER_NOT_FOUND' | 'ROUTE_EXISTS' }
-  /** Deletes a carrier. */
+  /** Delete a carrier */
   deleteProvider: { input: DeleteProviderInput; output: Provider; error: 'PROVIDER_IN_USE' | 'PROVIDER_NOT_FOUND' }
-  /** Deletes a route. */
+  /** Delete a route */
   deleteRoute: { input: DeleteRouteInput; output: Route; error: 'ROUTE_NOT_FOUND' }
-  /** Reads a carrier. */
+  /** Get a carrier */
   getProvider: { input: GetProviderInput; output: Provider; error: 'PROVIDER_NOT_FOUND' }
-  /** Reads a route. */
+  /** Get a route */
   getRoute: { input: GetRouteInput; output: Route; error: 'ROUTE_NOT_FOUND' }
-  /** Lists the carriers a call would try, in order. */
+  /** List the carriers that a call would try */
   listDialRoutes: { input: ListDialRoutesInput; output: DialRouteList; error: 'CUSTOMER_NOT_FOUND' }
-  /** Lists carriers, newest first. */
+  /** List carriers */
   listProviders: { input: ListProvidersInput; output: ProviderList; error: never }
-  /** Lists routes, newest first. */
+  /** List routes */
   listRoutes: { input: ListRoutesInput; output: RouteList; error: 'CUSTOMER_NOT_FOUND' | 'PROVIDER_NOT_FOUND' }
-  /** Changes a carrier. */
+  /** Update a carrier */
   updateProvider: { input: UpdateProviderInput; output: Provider; error: 'PROVIDER_HEADER_REFUSED' | 'PROVIDER_NOT_FOUND' }
-  /** Changes a route. */
+  /** Update a route */
   updateRoute: { input: UpdateRouteInput; output: Route; error: 'PROVIDER_NOT_FOUND' | 'ROUTE_EXISTS' | 'ROUTE_NOT_FOUND' }
 }
 

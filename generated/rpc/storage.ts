@@ -5,7 +5,7 @@ import type { Customer, DownloadUrl, DownloadUrlCreate, FilePart, OwnerType, Sto
 import { createDownloadUrlInput, createFileFromRecordingInput, deleteStorageFileInput, getStorageFileInput, listStorageFilesInput, putFileInput, readFileInput, readSignedFileInput } from '../validators/storage.ts'
 import { type Calls, calls } from './calls.ts'
 
-/** Makes a signed URL for a file. */
+/** Create a download URL */
 export interface CreateDownloadUrlInput extends Partial<DownloadUrlCreate> {
   id: string
 }
@@ -22,21 +22,21 @@ export interface CreateFileFromRecordingInput {
   owner_id: string
 }
 
-/** Deletes a file. */
+/** Delete a file */
 export interface DeleteStorageFileInput {
   id: string
 }
 
-/** Reads what is known about a file. */
+/** Get a file's metadata */
 export interface GetStorageFileInput {
   id: string
 }
 
-/** Lists files, newest first. */
+/** List files */
 export interface ListStorageFilesInput {
-  /** How many rows one page holds at most. */
+  /** Maximum number of rows per page. */
   page_size: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. */
   page_token?: string
   /** Only files of this kind. */
   reference_type?: StorageFileReferenceType
@@ -79,15 +79,15 @@ export interface ReadSignedFileInput {
 
 /** What the storage service answers: operationId → wire types. */
 export interface StorageMethods {
-  /** Makes a signed URL for a file. */
+  /** Create a download URL */
   createDownloadUrl: { input: CreateDownloadUrlInput; output: DownloadUrl; error: 'STORAGE_FILE_NOT_FOUND' | 'STORAGE_FILE_UNAVAILABLE' }
   /** Fetches a finished recording from an Asterisk and stores it. */
   createFileFromRecording: { input: CreateFileFromRecordingInput; output: StorageFile; error: 'RECORDING_FILE_UNAVAILABLE' | 'RECORDING_NOT_FOUND' }
-  /** Deletes a file. */
+  /** Delete a file */
   deleteStorageFile: { input: DeleteStorageFileInput; output: StorageFile; error: 'STORAGE_FILE_NOT_FOUND' }
-  /** Reads what is known about a file. */
+  /** Get a file's metadata */
   getStorageFile: { input: GetStorageFileInput; output: StorageFile; error: 'STORAGE_FILE_NOT_FOUND' }
-  /** Lists files, newest first. */
+  /** List files */
   listStorageFiles: { input: ListStorageFilesInput; output: StorageFileList; error: never }
   /** Writes a part of a file. */
   putFile: { input: PutFileInput; output: StorageFile; error: 'STORAGE_OFFSET_WRONG' }

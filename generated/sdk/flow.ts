@@ -18,31 +18,31 @@ type Complete<L extends string, T extends string> = string extends T ? unknown :
 
 /** A flow so far: `L` are the ids it has, `T` those it names as targets. */
 export interface FlowBuilder<L extends string, T extends string> {
-  /** Answers an incoming call. On a call that is answered already it does nothing. */
+  /** Answers an incoming call. Does nothing on a call that is already answered. */
   answer<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option?: ActionAnswerOption,
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N>
-  /** Speaks a text and goes on when it is spoken. Answers the call first when nobody has. */
+  /** Speaks a text and continues when it has been spoken. Answers the call first if needed. */
   talk<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option: ActionTalkOption,
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N>
-  /** Plays sound files and goes on after the last one. A file that cannot be fetched is passed over. */
+  /** Plays audio files and continues after the last one. A file that cannot be fetched is skipped. */
   play<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option: ActionPlayOption,
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N>
-  /** Collects digits into `voipbin.call.digits`, replacing what was there. Digits pressed while the action before ran come first. */
+  /** Collects digits into `voipbin.call.digits`, replacing its old value. Digits pressed during the previous action are included. */
   digitsReceive<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option?: ActionDigitsReceiveOption,
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N>
-  /** Goes to an action by the value of a variable. */
+  /** Jumps to an action depending on the value of a variable. */
   branch<const O extends string = never, const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option: Omit<ActionBranchOption, 'default_target_id' | 'target_ids'> & {
@@ -53,7 +53,7 @@ export interface FlowBuilder<L extends string, T extends string> {
     },
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N | O>
-  /** Goes to an action. */
+  /** Jumps to an action, a limited number of times. */
   goto<const O extends string = never, const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option: Omit<ActionGotoOption, 'target_id'> & {
@@ -61,7 +61,7 @@ export interface FlowBuilder<L extends string, T extends string> {
     },
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N | O>
-  /** Dials destinations and bridges the first that answers with the call. Goes on when the two are apart again, unless the caller hung up. */
+  /** Dials destinations and bridges the first one that answers with the call. Continues when the two are separated, unless the caller hung up. */
   connect<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option: ActionConnectOption,
@@ -73,7 +73,7 @@ export interface FlowBuilder<L extends string, T extends string> {
     option: ActionSleepOption,
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N>
-  /** Starts recording the call and goes on at once. */
+  /** Starts recording the call and continues at once. */
   recordingStart<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option?: ActionRecordingStartOption,
@@ -85,13 +85,13 @@ export interface FlowBuilder<L extends string, T extends string> {
     option?: ActionRecordingStopOption,
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N>
-  /** Sends a request to a server of the customer, signed like a webhook. */
+  /** Sends an HTTP request to your server, signed like a webhook. */
   webhookSend<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option: ActionWebhookSendOption,
     place?: Placement<I, N>,
   ): FlowBuilder<L | I, T | N>
-  /** Hangs the call up and ends the run. */
+  /** Hangs up the call and ends the run. */
   hangup<const I extends string = never, const N extends string = never>(
     this: Free<I, L>,
     option?: ActionHangupOption,

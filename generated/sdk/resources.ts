@@ -4,36 +4,36 @@ import type { Accesskey, AccesskeyCreate, AccesskeyUpdate, AccesskeyWithToken, A
 
 export interface AccesskeysResource {
   /**
-   * Creates an access key.
-   * The key is shown in this answer only; the platform keeps its SHA-256. A key never reaches further than the credentials that made it.
+   * Create an access key
+   * The key is shown only in this response; the platform stores just its SHA-256. A key can never do more than the credentials that created it.
    * Permission: `accesskey_create`. Carries an `Idempotency-Key`.
    * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
    * @throws InvalidArgumentError `PERMISSION_UNKNOWN`: There is no such permission.
    */
   create(body: AccesskeyCreate, options?: RequestOptions): ApiPromise<AccesskeyWithToken, 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN'>
   /**
-   * Deletes an access key.
-   * It is refused from now on, and sockets opened with it are closed.
+   * Delete an access key
+   * The key is refused from now on, and sockets opened with it are closed.
    * Permission: `accesskey_delete`.
    * @throws NotFoundError `ACCESSKEY_NOT_FOUND`: There is no such access key.
    * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Accesskey, 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
-   * Reads an access key.
+   * Get an access key
    * Permission: `accesskey_read`.
    * @throws NotFoundError `ACCESSKEY_NOT_FOUND`: There is no such access key.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Accesskey, 'ACCESSKEY_NOT_FOUND'>
   /**
-   * Lists access keys, newest first.
+   * List access keys
    * Permission: `accesskey_read`.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
    */
   list(query?: ListAccesskeysQuery, options?: RequestOptions): Page<Accesskey, 'AGENT_NOT_FOUND'>
   /**
-   * Gives an access key a new secret part.
-   * Id, scopes and expiry stay. The old secret keeps working until the overlap ends; `overlap: 0` ends it at once.
+   * Rotate an access key
+   * Gives the key a new secret; id, scopes and expiry stay. The old secret works until the overlap ends; `overlap: 0` ends it at once.
    * Permission: `accesskey_update`. Carries an `Idempotency-Key`.
    * @throws FailedPreconditionError `ACCESSKEY_EXPIRED`: The access key has expired.
    * @throws NotFoundError `ACCESSKEY_NOT_FOUND`: There is no such access key.
@@ -41,8 +41,8 @@ export interface AccesskeysResource {
    */
   rotate(id: string, body?: SecretRotate, options?: RequestOptions): ApiPromise<AccesskeyWithToken, 'ACCESSKEY_EXPIRED' | 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
-   * Changes name, scopes or expiry of an access key.
-   * Fields left out stay as they are; a change of scopes or expiry applies to the next request.
+   * Update an access key
+   * Fields you leave out keep their value. New scopes and a new expiry apply from the next request.
    * Permission: `accesskey_update`.
    * @throws NotFoundError `ACCESSKEY_NOT_FOUND`: There is no such access key.
    * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
@@ -51,9 +51,9 @@ export interface AccesskeysResource {
   update(id: string, body: AccesskeyUpdate, options?: RequestOptions): ApiPromise<Accesskey, 'ACCESSKEY_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN'>
 }
 export interface ListAccesskeysQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only keys made by this agent. */
   agent_id?: string
@@ -61,8 +61,8 @@ export interface ListAccesskeysQuery {
 
 export interface ActiveflowsResource {
   /**
-   * Runs a flow without a call.
-   * Give `flow_id` or `actions`, not both. Actions that need a call are skipped and recorded as such. To run a flow on a call, name it when the call is created.
+   * Run a flow without a call
+   * Send `flow_id` or `actions`, not both. Actions that need a call are skipped, and the trace says so. To run a flow on a call, name it when you create the call.
    * Permission: `activeflow_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `ACTION_ID_DUPLICATE`: Two actions have the same id.
    * @throws InvalidArgumentError `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has.
@@ -74,14 +74,15 @@ export interface ActiveflowsResource {
    */
   create(body: ActiveflowCreate, options?: RequestOptions): ApiPromise<Activeflow, 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' | 'VARIABLE_RESERVED' | 'WEBHOOK_URI_REFUSED'>
   /**
-   * Deletes an activeflow, after stopping it when it runs.
+   * Delete a run
+   * A run that has not ended is stopped first.
    * Permission: `activeflow_delete`.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Activeflow, 'ACTIVEFLOW_NOT_FOUND'>
   /**
-   * Removes a variable of an activeflow.
-   * Removing a variable that is not there changes nothing. Names that begin with `voipbin.` are refused.
+   * Delete a run's variable
+   * Deleting a variable that does not exist changes nothing. Names that start with `voipbin.` are refused.
    * Permission: `activeflow_update`.
    * @throws FailedPreconditionError `ACTIVEFLOW_ENDED`: The run is over.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
@@ -89,29 +90,29 @@ export interface ActiveflowsResource {
    */
   deleteVariable(id: string, name: VariableName, options?: RequestOptions): ApiPromise<ActiveflowVariables, 'ACTIVEFLOW_ENDED' | 'ACTIVEFLOW_NOT_FOUND' | 'VARIABLE_RESERVED'>
   /**
-   * Reads an activeflow.
-   * `executed_actions` is the trace of the run, oldest first.
+   * Get a run
+   * `executed_actions` is the trace of the run, oldest action first.
    * Permission: `activeflow_read`.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Activeflow, 'ACTIVEFLOW_NOT_FOUND'>
   /**
-   * Reads the variables of an activeflow.
-   * Those whose name begins with `voipbin.` are set by the platform.
+   * Get a run's variables
+   * Variables whose names start with `voipbin.` are set by the platform.
    * Permission: `activeflow_read`.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
    */
   getVariables(id: string, options?: RequestOptions): ApiPromise<ActiveflowVariables, 'ACTIVEFLOW_NOT_FOUND'>
   /**
-   * Lists activeflows, newest first.
+   * List runs
    * Permission: `activeflow_read`.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
    */
   list(query?: ListActiveflowsQuery, options?: RequestOptions): Page<Activeflow, 'CALL_NOT_FOUND' | 'FLOW_NOT_FOUND'>
   /**
-   * Sets variables of an activeflow.
-   * Variables not named stay as they are. The next action that is reached sees the new values. Names that begin with `voipbin.` are refused.
+   * Set a run's variables
+   * Variables you do not name keep their value. The next action sees the new values. Names that start with `voipbin.` are refused.
    * Permission: `activeflow_update`.
    * @throws FailedPreconditionError `ACTIVEFLOW_ENDED`: The run is over.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
@@ -120,17 +121,17 @@ export interface ActiveflowsResource {
    */
   setVariables(id: string, body: ActiveflowVariablesUpdate, options?: RequestOptions): ApiPromise<ActiveflowVariables, 'ACTIVEFLOW_ENDED' | 'ACTIVEFLOW_NOT_FOUND' | 'VARIABLES_TOO_LARGE' | 'VARIABLE_RESERVED'>
   /**
-   * Ends a running activeflow.
-   * The action under way is broken off and no further one starts; a call it runs on is hung up. A run that has ended stays as it is.
+   * Stop a run
+   * The current action is interrupted and no other starts. A call that it runs on is hung up. A run that has ended is left unchanged.
    * Permission: `activeflow_update`.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
    */
   stop(id: string, options?: RequestOptions): ApiPromise<Activeflow, 'ACTIVEFLOW_NOT_FOUND'>
 }
 export interface ListActiveflowsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only runs of this flow. */
   flow_id?: string
@@ -138,16 +139,16 @@ export interface ListActiveflowsQuery {
   call_id?: string
   /** Only runs in this status. */
   status?: ActiveflowStatus
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
 export interface AgentsResource {
   /**
-   * Creates an agent.
-   * The user name is unique on the whole platform, because it is what a login starts with. Nobody can grant a permission that they do not hold themselves.
+   * Create an agent
+   * User names are unique across the whole platform. You can grant only permissions that you hold yourself.
    * Permission: `agent_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here.
    * @throws AlreadyExistsError `AGENT_USERNAME_TAKEN`: This user name is taken.
@@ -156,7 +157,8 @@ export interface AgentsResource {
    */
   create(body: AgentCreate, options?: RequestOptions): ApiPromise<Agent, 'ADDRESS_TYPE_REFUSED' | 'AGENT_USERNAME_TAKEN' | 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN'>
   /**
-   * Deletes an agent and ends its sessions.
+   * Delete an agent
+   * All sessions of the agent end at once.
    * Permission: `agent_delete`.
    * @throws FailedPreconditionError `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
@@ -164,42 +166,42 @@ export interface AgentsResource {
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Agent, 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
-   * Reads an agent.
+   * Get an agent
    * Permission: `agent_read`.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Agent, 'AGENT_NOT_FOUND'>
   /**
-   * Lists agents, newest first.
+   * List agents
    * Permission: `agent_read`.
    */
   list(query?: ListAgentsQuery, options?: RequestOptions): Page<Agent>
   /**
-   * Changes name, detail or ring method of an agent.
-   * Fields left out stay as they are. Addresses, permissions, password and status have operations of their own.
+   * Update an agent
+   * Fields you leave out keep their value. Addresses, permissions, password and status have their own operations.
    * Permission: `agent_update`.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
    */
   update(id: string, body: AgentUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_NOT_FOUND'>
   /**
-   * Replaces the addresses an agent is reached at.
-   * A call to the agent dials them all at once or in this order, as its `ring_method` says. An address of type `agent` is refused.
+   * Replace an agent's addresses
+   * A call to the agent rings all addresses at once, or one after another in this order, depending on `ring_method`. An address of type `agent` is refused.
    * Permission: `agent_update`.
    * @throws InvalidArgumentError `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
    */
   updateAddresses(id: string, body: AgentAddressesUpdate, options?: RequestOptions): ApiPromise<Agent, 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND'>
   /**
-   * Sets a new password for an agent.
-   * All sessions of the agent end. An agent that may do more than the caller is refused.
+   * Set an agent's password
+   * All sessions of the agent end. You cannot set the password of an agent that may do more than you.
    * Permission: `agent_password_update`.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
    * @throws PermissionDeniedError `PERMISSION_NOT_GRANTABLE`: You cannot grant a permission that you do not hold.
    */
   updatePassword(id: string, body: AgentPasswordUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE'>
   /**
-   * Replaces the permissions of an agent.
-   * Tokens carry the permissions of their login, so all sessions of the agent end.
+   * Replace an agent's permissions
+   * A token carries the permissions of its login, so all sessions of the agent end.
    * Permission: `agent_permission_update`.
    * @throws FailedPreconditionError `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
@@ -208,17 +210,17 @@ export interface AgentsResource {
    */
   updatePermissions(id: string, body: AgentPermissionsUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_LAST_ADMIN' | 'AGENT_NOT_FOUND' | 'PERMISSION_NOT_GRANTABLE' | 'PERMISSION_UNKNOWN'>
   /**
-   * Sets the presence of an agent.
-   * Any status may be set from any other one.
+   * Set an agent's presence
+   * Any status may follow any other.
    * Permission: `agent_update`.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
    */
   updateStatus(id: string, body: AgentStatusUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_NOT_FOUND'>
 }
 export interface ListAgentsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only agents in this presence status. */
   status?: AgentStatus
@@ -226,22 +228,22 @@ export interface ListAgentsQuery {
 
 export interface AuditsResource {
   /**
-   * Reads an audit entry.
+   * Get an audit entry
    * Permission: `audit_read`.
    * @throws NotFoundError `AUDIT_NOT_FOUND`: There is no such audit entry.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Audit, 'AUDIT_NOT_FOUND'>
   /**
-   * Lists audit entries, newest first.
-   * Who did what, when and from where: creates, updates with old and new values, deletes, logins and logouts, and refusals. Entries cannot be changed or deleted by anyone.
+   * List audit entries
+   * Who did what, when and from where: creates, updates with old and new values, deletes, logins, logouts and refusals. Nobody can change or delete entries.
    * Permission: `audit_read`.
    */
   list(query?: ListAuditsQuery, options?: RequestOptions): Page<Audit>
 }
 export interface ListAuditsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only entries about resources of this type. At most 64 characters. */
   resource_type?: string
@@ -251,30 +253,30 @@ export interface ListAuditsQuery {
   actor_id?: string
   /** Only this kind of action. */
   action?: AuditAction
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
 export interface AuthResource {
   /**
-   * Signs an agent in.
-   * The token is valid for one hour from now, whatever the agent does; `refresh` gives the next one. Send it as `Authorization: Bearer <token>`.
+   * Log in
+   * Exchanges a user name and password for a token. The token is valid for one hour; send it as `Authorization: Bearer <token>`. `POST /auth/refresh` exchanges it for a new one.
    * No credentials needed.
    * @throws PermissionDeniedError `CUSTOMER_FROZEN`: The customer is frozen.
    * @throws UnauthenticatedError `LOGIN_FAILED`: User name or password is wrong.
    */
   login(body: Login, options?: RequestOptions): ApiPromise<AuthToken, 'CUSTOMER_FROZEN' | 'LOGIN_FAILED'>
   /**
-   * Ends the session of the token.
-   * The token is refused from now on, by every gateway, and sockets opened with it are closed.
+   * Log out
+   * Ends the session. The token is refused everywhere from now on, and sockets opened with it are closed.
    * @throws PermissionDeniedError `AGENT_REQUIRED`: These credentials belong to no agent.
    */
   logout(options?: RequestOptions): ApiPromise<Logout, 'AGENT_REQUIRED'>
   /**
-   * Exchanges a token that is still valid for a new one.
-   * The new token carries the permissions the agent holds now; the old one is refused from now on.
+   * Refresh a token
+   * Exchanges a valid token for a new one, which carries the agent's current permissions. The old token is refused from now on.
    * @throws PermissionDeniedError `AGENT_REQUIRED`: These credentials belong to no agent.
    */
   refresh(options?: RequestOptions): ApiPromise<AuthToken, 'AGENT_REQUIRED'>
@@ -282,89 +284,89 @@ export interface AuthResource {
 
 export interface AvailableNumbersResource {
   /**
-   * Adds numbers to the stock.
-   * The carriers of the platform must deliver their calls already. Numbers that are in the stock or taken are skipped.
+   * Add numbers to the stock
+   * Your carriers must already deliver calls to these numbers. Numbers that are in the stock or taken are skipped.
    * Permission: `available_number_create`. Carries an `Idempotency-Key`.
    */
   add(body: AvailableNumbersAdd, options?: RequestOptions): ApiPromise<AvailableNumberList>
   /**
-   * Lists numbers that can be taken.
-   * Normal numbers come from the stock of the operator; virtual ones are proposals, made anew for each request. A number may be gone before it is taken.
+   * List available numbers
+   * Normal numbers come from the operator's stock. Virtual numbers are suggestions, new for each request. A number may be taken by someone else before you take it.
    * Permission: `number_read`.
    */
   list(query?: ListAvailableNumbersQuery, options?: RequestOptions): Page<AvailableNumber>
   /**
-   * Takes a number out of the stock.
-   * A number that a customer has is not touched.
+   * Remove a number from the stock
+   * A number that a customer has taken is not affected.
    * Permission: `available_number_delete`.
    * @throws FailedPreconditionError `NUMBER_NOT_AVAILABLE`: This number is not in the stock.
    */
   remove(number: PhoneNumber, options?: RequestOptions): ApiPromise<AvailableNumber, 'NUMBER_NOT_AVAILABLE'>
 }
 export interface ListAvailableNumbersQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only numbers of this type. */
   type?: NumberType
   /** ISO 3166-1 alpha-2; only normal numbers of this country. At most 2 characters. */
   country_code?: string
-  /** Only numbers that begin so. At most 15 characters. */
+  /** Only numbers with this prefix. At most 15 characters. */
   prefix?: string
 }
 
 export interface BillingAccountsResource {
   /**
-   * Adds credit to a billing account.
-   * Answers the ledger row it makes. Send an `Idempotency-Key`, so that a repeated request does not pay twice.
+   * Add credit
+   * Returns the new ledger row. Send an `Idempotency-Key`, so that a retry does not add the credit twice.
    * Permission: `billing_account_update`. Carries an `Idempotency-Key`.
    * @throws NotFoundError `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account.
    */
   addBalance(id: string, body: BalanceAdjustment, options?: RequestOptions): ApiPromise<Billing, 'BILLING_ACCOUNT_NOT_FOUND'>
   /**
-   * Reads a billing account.
+   * Get a billing account
    * Permission: `billing_account_read`.
    * @throws NotFoundError `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account.
    */
   get(id: string, options?: RequestOptions): ApiPromise<BillingAccount, 'BILLING_ACCOUNT_NOT_FOUND'>
   /**
-   * Reads the own billing account.
+   * Get your billing account
    * Permission: `billing_account_own_read`.
    */
   getOwn(options?: RequestOptions): ApiPromise<BillingAccount>
   /**
-   * Lists the billing accounts of all customers, newest first.
+   * List all billing accounts
    * Permission: `billing_account_read`.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.
    */
   list(query?: ListBillingAccountsQuery, options?: RequestOptions): Page<BillingAccount, 'CUSTOMER_NOT_FOUND'>
   /**
-   * Takes credit from a billing account.
-   * Answers the ledger row it makes. Credit that running calls have reserved cannot be taken.
+   * Subtract credit
+   * Returns the new ledger row. Credit reserved by running calls cannot be subtracted.
    * Permission: `billing_account_update`. Carries an `Idempotency-Key`.
    * @throws PaymentRequiredError `BALANCE_INSUFFICIENT`: The balance does not cover this.
    * @throws NotFoundError `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account.
    */
   subtractBalance(id: string, body: BalanceAdjustment, options?: RequestOptions): ApiPromise<Billing, 'BALANCE_INSUFFICIENT' | 'BILLING_ACCOUNT_NOT_FOUND'>
   /**
-   * Changes a billing account.
-   * Fields left out stay as they are. The balance changes by the ledger only.
+   * Update a billing account
+   * Fields you leave out keep their value. The balance changes only through the ledger.
    * Permission: `billing_account_update`.
    * @throws NotFoundError `BILLING_ACCOUNT_NOT_FOUND`: There is no such billing account.
    */
   update(id: string, body: BillingAccountUpdate, options?: RequestOptions): ApiPromise<BillingAccount, 'BILLING_ACCOUNT_NOT_FOUND'>
   /**
-   * Changes the own billing account.
-   * Fields left out stay as they are. The balance changes by the ledger only.
+   * Update your billing account
+   * Fields you leave out keep their value. The balance changes only through the ledger.
    * Permission: `billing_account_own_update`.
    */
   updateOwn(body: BillingAccountUpdate, options?: RequestOptions): ApiPromise<BillingAccount>
 }
 export interface ListBillingAccountsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only the account of this customer. */
   customer_id?: string
@@ -372,42 +374,42 @@ export interface ListBillingAccountsQuery {
 
 export interface BillingRatesResource {
   /**
-   * Creates a price.
-   * For a call the price with the longest fitting prefix counts, as it is when the call begins.
+   * Create a price
+   * A call is charged by the price with the longest matching prefix at the time the call starts.
    * Permission: `billing_rate_create`. Carries an `Idempotency-Key`.
    * @throws AlreadyExistsError `BILLING_RATE_EXISTS`: There is a price for this kind and prefix.
    */
   create(body: BillingRateCreate, options?: RequestOptions): ApiPromise<BillingRate, 'BILLING_RATE_EXISTS'>
   /**
-   * Deletes a price.
-   * The next shorter prefix counts then, in the end the built-in price.
+   * Delete a price
+   * Calls then use the price with the next shorter prefix, or the built-in price if there is none.
    * Permission: `billing_rate_delete`.
    * @throws NotFoundError `BILLING_RATE_NOT_FOUND`: There is no such price.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<BillingRate, 'BILLING_RATE_NOT_FOUND'>
   /**
-   * Reads a price.
+   * Get a price
    * Permission: `billing_rate_read`.
    * @throws NotFoundError `BILLING_RATE_NOT_FOUND`: There is no such price.
    */
   get(id: string, options?: RequestOptions): ApiPromise<BillingRate, 'BILLING_RATE_NOT_FOUND'>
   /**
-   * Lists prices, newest first.
+   * List prices
    * Permission: `billing_rate_read`.
    */
   list(query?: ListBillingRatesQuery, options?: RequestOptions): Page<BillingRate>
   /**
-   * Changes a price.
-   * Fields left out stay as they are. Calls that are up keep the price they began with.
+   * Update a price
+   * Fields you leave out keep their value. Running calls keep the price they started with.
    * Permission: `billing_rate_update`.
    * @throws NotFoundError `BILLING_RATE_NOT_FOUND`: There is no such price.
    */
   update(id: string, body: BillingRateUpdate, options?: RequestOptions): ApiPromise<BillingRate, 'BILLING_RATE_NOT_FOUND'>
 }
 export interface ListBillingRatesQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only prices of this kind. */
   cost_type?: CostType
@@ -415,39 +417,41 @@ export interface ListBillingRatesQuery {
 
 export interface BillingsResource {
   /**
-   * Reads a ledger row.
+   * Get a ledger row
    * Permission: `billing_read`.
    * @throws NotFoundError `BILLING_NOT_FOUND`: There is no such ledger row.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Billing, 'BILLING_NOT_FOUND'>
   /**
-   * Lists ledger rows, newest first.
+   * List ledger rows
    * The balance of the account is the sum of `amount` over all rows.
    * Permission: `billing_read`.
    */
   list(query?: ListBillingsQuery, options?: RequestOptions): Page<Billing>
 }
 export interface ListBillingsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
-  /** Only rows about this kind of thing. */
+  /** Only rows about this kind of resource. */
   reference_type?: BillingReferenceType
-  /** Only rows about the thing with this id. */
+  /** Only rows about the resource with this id. */
   reference_id?: string
   /** Only rows in this status. */
   status?: BillingStatus
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
 export interface CallsResource {
   /**
-   * Calls one or more destinations.
-   * Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up. With `webhook_uri` each call has a run in any case, one that does nothing when there are no actions, and everything about the two is sent there.
+   * Create a call
+   * Dials one or more destinations and returns before anybody answers. Each destination becomes one call; an agent with several addresses becomes a group call with one call per address. The top-level fields of the response are those of the first call.
+   *
+   * With `flow_id` or `actions` (not both), a run starts for each destination when it answers. With neither, the call stays up until it is hung up. With `webhook_uri`, the events of each call and its run are also sent to that address.
    * Permission: `call_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `ACTION_ID_DUPLICATE`: Two actions have the same id.
    * @throws InvalidArgumentError `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has.
@@ -459,41 +463,41 @@ export interface CallsResource {
    * @throws FailedPreconditionError `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number.
    * @throws NotFoundError `EXTENSION_NOT_FOUND`: There is no such extension.
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
-   * @throws InvalidArgumentError `SOURCE_NOT_OWNED`: The source is no number of this customer.
+   * @throws InvalidArgumentError `SOURCE_NOT_OWNED`: The source is not one of this customer's numbers.
    * @throws InvalidArgumentError `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all.
    * @throws InvalidArgumentError `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed.
    */
   create(body: CallCreate, options?: RequestOptions): ApiPromise<CallCreated, 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'AGENT_NOT_FOUND' | 'BALANCE_INSUFFICIENT' | 'CUSTOMER_FROZEN' | 'DESTINATION_INVALID' | 'DESTINATION_NOT_ROUTABLE' | 'EXTENSION_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'SOURCE_NOT_OWNED' | 'VARIABLES_TOO_LARGE' | 'WEBHOOK_URI_REFUSED'>
   /**
-   * Deletes the record of a call, after hanging it up when it is live.
-   * Its recordings stay.
+   * Delete a call record
+   * A live call is hung up first. Its recordings are kept.
    * Permission: `call_delete`.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_FOUND'>
   /**
-   * Reads a call.
+   * Get a call
    * Permission: `call_read`.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_FOUND'>
   /**
-   * Hangs a call up.
-   * A call that is not answered yet is canceled. A call that is over stays as it is. The end is told by `call.hungup`.
+   * Hang up a call
+   * A call that has not been answered is canceled. A call that has ended is left unchanged. The event `call.hungup` reports the end.
    * Permission: `call_update`.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   hangup(id: string, body?: CallHangup, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_FOUND'>
   /**
-   * Puts a call on hold.
-   * The far end is told so by SIP (a re-INVITE): it neither hears nor is heard, and plays what it has for that. A call on hold stays as it is.
+   * Put a call on hold
+   * The far end gets a SIP re-INVITE. It neither hears nor is heard, and may play its own hold music. Holding a call twice changes nothing.
    * Permission: `call_update`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   hold(id: string, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND'>
   /**
-   * Lists calls, newest first.
+   * List calls
    * Permission: `call_read`.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
    * @throws NotFoundError `AGENT_NOT_FOUND`: There is no such agent.
@@ -502,75 +506,75 @@ export interface CallsResource {
    */
   list(query?: ListCallsQuery, options?: RequestOptions): Page<Call, 'ACTIVEFLOW_NOT_FOUND' | 'AGENT_NOT_FOUND' | 'FLOW_NOT_FOUND' | 'GROUPCALL_NOT_FOUND'>
   /**
-   * Mutes a call.
-   * `in`: the far end is not heard. `out`: the far end hears nothing. `both` is both.
+   * Mute a call
+   * `in`: the far end is not heard. `out`: the far end hears nothing. `both`: both.
    * Permission: `call_update`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   mute(id: string, body?: CallMute, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND'>
   /**
-   * Plays sound files to the far end.
-   * Replaces what is being played. The answer does not wait for the end.
+   * Play audio files
+   * Plays files to the far end, in place of whatever is playing. Returns before playback ends.
    * Permission: `call_update`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   play(id: string, body: CallPlay, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND'>
   /**
-   * Sends digits to the far end.
-   * Digits are sent as RFC 4733 events, one after another; those already queued come first.
+   * Send DTMF digits
+   * Sends digits to the far end as RFC 4733 events, one after another, after those already queued.
    * Permission: `call_update`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   sendDtmf(id: string, body: CallDtmf, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND'>
   /**
-   * Starts recording a call.
-   * Both directions are mixed into one file. `recording_id` of the answer names the recording. One recording at a time.
+   * Start a recording
+   * Both directions are mixed into one file. `recording_id` in the response names the recording. A call has one recording at a time.
    * Permission: `recording_create`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    * @throws FailedPreconditionError `CALL_RECORDING_ACTIVE`: The call is being recorded already.
    */
   startRecording(id: string, body?: CallRecordingStart, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' | 'CALL_RECORDING_ACTIVE'>
   /**
-   * Stops recording a call.
-   * The file can be downloaded after `recording.finished`.
+   * Stop a recording
+   * The file can be downloaded after the event `recording.finished`.
    * Permission: `recording_create`.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    * @throws FailedPreconditionError `CALL_NOT_RECORDING`: The call is not being recorded.
    */
   stopRecording(id: string, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_FOUND' | 'CALL_NOT_RECORDING'>
   /**
-   * Speaks a text to the far end.
-   * The answer comes when the speech is ready and begins. Replaces what is being played.
+   * Speak a text
+   * Speaks to the far end, in place of whatever is playing. Returns when the speech is ready and starts to play.
    * Permission: `call_update`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    * @throws InvalidArgumentError `LANGUAGE_NOT_SUPPORTED`: No speech engine speaks this language.
    */
   talk(id: string, body: CallTalk, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND' | 'LANGUAGE_NOT_SUPPORTED'>
   /**
-   * Takes a call off hold.
-   * A call that is not on hold stays as it is.
+   * Take a call off hold
+   * A call that is not on hold is left unchanged.
    * Permission: `call_update`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   unhold(id: string, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND'>
   /**
-   * Ends the muting of a call.
+   * Unmute a call
    * Permission: `call_update`.
-   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not up.
+   * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   unmute(id: string, query?: UnmuteCallQuery, options?: RequestOptions): ApiPromise<Call, 'CALL_NOT_ACTIVE' | 'CALL_NOT_FOUND'>
 }
 export interface ListCallsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only calls in this status. */
   status?: CallStatus
@@ -578,19 +582,19 @@ export interface ListCallsQuery {
   direction?: CallDirection
   /** Only calls of this flow. */
   flow_id?: string
-  /** Only calls of this run. */
+  /** Only calls of this run (activeflow). */
   activeflow_id?: string
   /** Only legs of this group call. */
   groupcall_id?: string
   /** Only calls that this agent owns. */
   agent_id?: string
-  /** Only calls from exactly this target. At most 255 characters. */
+  /** Only calls whose source has exactly this target. At most 255 characters. */
   source_target?: string
-  /** Only calls to exactly this target. At most 255 characters. */
+  /** Only calls whose destination has exactly this target. At most 255 characters. */
   destination_target?: string
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 export interface UnmuteCallQuery {
@@ -600,46 +604,46 @@ export interface UnmuteCallQuery {
 
 export interface CustomersResource {
   /**
-   * Creates a customer.
-   * The billing account follows by the event `customer.created`; the first agent is created by a super admin acting for the new customer. The webhook secret is shown in this answer only.
+   * Create a customer
+   * A billing account is created with it. To add the first agent, act for the new customer as super admin. The webhook secret is shown only in this response.
    * Permission: `customer_create`. Carries an `Idempotency-Key`.
    * @throws AlreadyExistsError `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address.
    * @throws InvalidArgumentError `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed.
    */
   create(body: CustomerCreate, options?: RequestOptions): ApiPromise<CustomerWithSecret, 'CUSTOMER_EMAIL_TAKEN' | 'WEBHOOK_URI_REFUSED'>
   /**
-   * Deletes a customer and everything it owns.
-   * Live calls are hung up, credentials stop working at once, and every service removes its rows on the event `customer.deleted`.
+   * Delete a customer
+   * Deletes the customer and everything it owns. Live calls are hung up and credentials stop working at once.
    * Permission: `customer_delete`.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.
    * @throws FailedPreconditionError `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Customer, 'CUSTOMER_NOT_FOUND' | 'CUSTOMER_PROTECTED'>
   /**
-   * Reads a customer.
+   * Get a customer
    * Permission: `customer_read`.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Customer, 'CUSTOMER_NOT_FOUND'>
   /**
-   * Reads the own customer.
+   * Get your customer
    * Permission: `customer_own_read`.
    */
   getOwn(options?: RequestOptions): ApiPromise<Customer>
   /**
-   * Lists all customers, newest first.
+   * List all customers
    * Permission: `customer_read`.
    */
   list(query?: ListCustomersQuery, options?: RequestOptions): Page<Customer>
   /**
-   * Makes a new secret for the customer-level webhook.
-   * Payloads are signed with the old and the new secret until the overlap ends, so that receivers can switch without a gap. The new secret is shown in this answer only.
+   * Rotate the customer-level webhook secret
+   * Until the overlap ends, payloads are signed with both the old and the new secret, so that receivers can switch without downtime. The new secret is shown only in this response.
    * Permission: `customer_own_update`. Carries an `Idempotency-Key`.
    */
   rotateWebhookSecret(body?: SecretRotate, options?: RequestOptions): ApiPromise<CustomerWithSecret>
   /**
-   * Changes a customer.
-   * Fields left out stay as they are. A frozen customer can neither log in nor place or take calls; its data is kept. Limits apply to the next request.
+   * Update a customer
+   * Fields you leave out keep their value. A frozen customer can neither log in nor make or take calls; its data is kept. New rate limits apply from the next request.
    * Permission: `customer_update`.
    * @throws AlreadyExistsError `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.
@@ -648,8 +652,8 @@ export interface CustomersResource {
    */
   update(id: string, body: CustomerUpdate, options?: RequestOptions): ApiPromise<Customer, 'CUSTOMER_EMAIL_TAKEN' | 'CUSTOMER_NOT_FOUND' | 'CUSTOMER_PROTECTED' | 'WEBHOOK_URI_REFUSED'>
   /**
-   * Changes the own customer.
-   * Fields left out stay as they are; `webhook_uri: null` switches the customer-level webhook off. Status and rate limits are the operator's to change.
+   * Update your customer
+   * Fields you leave out keep their value. `webhook_uri: null` turns the customer-level webhook off; any update turns a webhook that the platform disabled on again. Only the operator can change status and rate limits.
    * Permission: `customer_own_update`.
    * @throws AlreadyExistsError `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address.
    * @throws InvalidArgumentError `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed.
@@ -657,9 +661,9 @@ export interface CustomersResource {
   updateOwn(body: CustomerOwnUpdate, options?: RequestOptions): ApiPromise<Customer, 'CUSTOMER_EMAIL_TAKEN' | 'WEBHOOK_URI_REFUSED'>
 }
 export interface ListCustomersQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only customers in this status. */
   status?: CustomerStatus
@@ -669,8 +673,8 @@ export interface ListCustomersQuery {
 
 export interface DialroutesResource {
   /**
-   * Lists the carriers a call would try, in order.
-   * A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no reply to the INVITE, 403, 408 or 5xx). Busy, declined, not found and unanswered are the same over every carrier.
+   * List the carriers that a call would try
+   * In order. A call tries the next carrier when an attempt fails before the answer because of the carrier: no reply to the INVITE, 403, 408 or 5xx. Busy, declined, not found and no answer are final, as every carrier would say the same.
    * Permission: `route_read`.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.
    */
@@ -679,59 +683,60 @@ export interface DialroutesResource {
 export interface ListDialRoutesQuery {
   /** The number to call. At most 16 characters. */
   target: PhoneNumber
-  /** Whose call it is; the default routes only when left out. */
+  /** Whose call it is. Without it, only the default routes are used. */
   customer_id?: string
 }
 
 export interface ExtensionsResource {
   /**
-   * Creates an extension.
-   * A phone registers with the extension as user name, the password, and the domain of the answer. The password is stored as a digest and cannot be read back. It works as soon as the answer is there.
+   * Create an extension
+   * A phone registers with the extension as user name, the password, and the `domain` of the response. The password is stored as a digest and cannot be read back. The extension works at once.
    * Permission: `extension_create`. Carries an `Idempotency-Key`.
    * @throws AlreadyExistsError `EXTENSION_TAKEN`: This customer has an extension of this name.
    */
   create(body: ExtensionCreate, options?: RequestOptions): ApiPromise<Extension, 'EXTENSION_TAKEN'>
   /**
-   * Deletes an extension and its registrations.
-   * Calls that are up go on.
+   * Delete an extension
+   * Removes its registrations. Running calls continue.
    * Permission: `extension_delete`.
    * @throws NotFoundError `EXTENSION_NOT_FOUND`: There is no such extension.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Extension, 'EXTENSION_NOT_FOUND'>
   /**
-   * Reads an extension and where it is registered now.
+   * Get an extension
+   * Includes the phones that are registered now.
    * Permission: `extension_read`.
    * @throws NotFoundError `EXTENSION_NOT_FOUND`: There is no such extension.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Extension, 'EXTENSION_NOT_FOUND'>
   /**
-   * Lists extensions, newest first.
+   * List extensions
    * Permission: `extension_read`.
    */
   list(query?: ListExtensionsQuery, options?: RequestOptions): Page<Extension>
   /**
-   * Changes name, detail or password of an extension.
-   * Fields left out stay as they are. A new password counts from the next registration; phones registered now stay until then.
+   * Update an extension
+   * Fields you leave out keep their value. A new password applies from the next registration; registered phones stay registered until then.
    * Permission: `extension_update`.
    * @throws NotFoundError `EXTENSION_NOT_FOUND`: There is no such extension.
    */
   update(id: string, body: ExtensionUpdate, options?: RequestOptions): ApiPromise<Extension, 'EXTENSION_NOT_FOUND'>
 }
 export interface ListExtensionsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only the extension of this name. At most 64 characters. */
   extension?: string
-  /** Only those with a phone registered, or only those without. */
+  /** `true`: only extensions with a registered phone. `false`: only those without. */
   registered?: boolean
 }
 
 export interface FlowsResource {
   /**
-   * Creates a flow.
-   * Actions run in the order of the list unless `next_id` says otherwise; after the last one the call is hung up. Ids left out are filled in. A jump to an id that no action of the flow has is refused.
+   * Create a flow
+   * Actions run in the order of the list unless `next_id` says otherwise; after the last one the call is hung up. Missing ids are filled in. A jump to an id that no action has is refused.
    * Permission: `flow_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `ACTION_ID_DUPLICATE`: Two actions have the same id.
    * @throws InvalidArgumentError `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has.
@@ -740,26 +745,26 @@ export interface FlowsResource {
    */
   create(body: FlowCreate, options?: RequestOptions): ApiPromise<Flow, 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_LIMIT_REACHED'>
   /**
-   * Deletes a flow.
-   * Numbers that point to it lose it and answer calls with `unallocated_number`. Activeflows that run go on.
+   * Delete a flow
+   * Numbers that use it lose it; their calls are then refused with `unallocated_number`. Runs that have started continue.
    * Permission: `flow_delete`.
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Flow, 'FLOW_NOT_FOUND'>
   /**
-   * Reads a flow.
+   * Get a flow
    * Permission: `flow_read`.
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Flow, 'FLOW_NOT_FOUND'>
   /**
-   * Lists flows, newest first.
+   * List flows
    * Permission: `flow_read`.
    */
   list(query?: ListFlowsQuery, options?: RequestOptions): Page<Flow>
   /**
-   * Changes a flow.
-   * Fields left out stay as they are; `actions` are replaced as a whole. Activeflows that run keep the actions they started with.
+   * Update a flow
+   * Fields you leave out keep their value; `actions` are replaced as a whole. Runs that have started keep their actions.
    * Permission: `flow_update`.
    * @throws InvalidArgumentError `ACTION_ID_DUPLICATE`: Two actions have the same id.
    * @throws InvalidArgumentError `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has.
@@ -769,9 +774,9 @@ export interface FlowsResource {
   update(id: string, body: FlowUpdate, options?: RequestOptions): ApiPromise<Flow, 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_NOT_FOUND'>
 }
 export interface ListFlowsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only flows of exactly this name. At most 255 characters. */
   name?: string
@@ -779,59 +784,59 @@ export interface ListFlowsQuery {
 
 export interface GroupcallsResource {
   /**
-   * Reads a group call.
+   * Get a group call
    * Permission: `groupcall_read`.
    * @throws NotFoundError `GROUPCALL_NOT_FOUND`: There is no such group call.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Groupcall, 'GROUPCALL_NOT_FOUND'>
   /**
-   * Hangs up all calls of a group call.
-   * A group call that is over stays as it is.
+   * Hang up a group call
+   * Hangs up all its calls. A group call that has ended is left unchanged.
    * Permission: `groupcall_update`.
    * @throws NotFoundError `GROUPCALL_NOT_FOUND`: There is no such group call.
    */
   hangup(id: string, options?: RequestOptions): ApiPromise<Groupcall, 'GROUPCALL_NOT_FOUND'>
   /**
-   * Lists group calls, newest first.
+   * List group calls
    * Permission: `groupcall_read`.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
   list(query?: ListGroupcallsQuery, options?: RequestOptions): Page<Groupcall, 'CALL_NOT_FOUND'>
 }
 export interface ListGroupcallsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only group calls in this status. */
   status?: GroupcallStatus
-  /** Only those dialled for this call. */
+  /** Only group calls dialled for this call. */
   master_call_id?: string
 }
 
 export interface MeResource {
   /**
-   * Reads the own agent.
-   * With an access key: the agent that made it, if the key may `agent_read`. Without an agent: `AGENT_REQUIRED`.
+   * Get the current agent
+   * With an access key, this is the agent that created it; the key needs `agent_read`. A key that no agent created gets `AGENT_REQUIRED`.
    * @throws PermissionDeniedError `AGENT_REQUIRED`: These credentials belong to no agent.
    */
   get(options?: RequestOptions): ApiPromise<Agent, 'AGENT_REQUIRED'>
   /**
-   * Reads the own agent.
-   * The same as `/v1.0/me`, for clients that use the path without a version.
+   * Get the current agent (unversioned path)
+   * The same as `GET /v1.0/me`, for clients that use the path without a version.
    * @throws PermissionDeniedError `AGENT_REQUIRED`: These credentials belong to no agent.
    */
   getUnversioned(options?: RequestOptions): ApiPromise<Agent, 'AGENT_REQUIRED'>
   /**
-   * Changes the own password.
-   * The current one must be given. All sessions of the agent end, including the one that asks.
+   * Change your own password
+   * Send the current password, too. All your sessions end, including the one that sends this request.
    * @throws PermissionDeniedError `AGENT_REQUIRED`: These credentials belong to no agent.
    * @throws FailedPreconditionError `PASSWORD_WRONG`: The current password is wrong.
    */
   updatePassword(body: MyPasswordUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_REQUIRED' | 'PASSWORD_WRONG'>
   /**
-   * Sets the own presence.
-   * Needs no permission: every agent may say whether it is there.
+   * Set your own presence
+   * Needs no permission: every agent may set its own presence.
    * @throws PermissionDeniedError `AGENT_REQUIRED`: These credentials belong to no agent.
    */
   updateStatus(body: AgentStatusUpdate, options?: RequestOptions): ApiPromise<Agent, 'AGENT_REQUIRED'>
@@ -839,8 +844,8 @@ export interface MeResource {
 
 export interface NumbersResource {
   /**
-   * Takes a number.
-   * A normal number must be in the stock and is charged at once. `+899` and nine digits is a virtual number: free, reachable within the platform and by SIP only; `+899000…` is reserved.
+   * Take a number
+   * A normal number must be in the stock and is charged at once. `+899` followed by nine digits is a virtual number: free, and reachable only from the platform and by SIP. `+899000…` is reserved.
    * Permission: `number_create`. Carries an `Idempotency-Key`.
    * @throws PaymentRequiredError `BALANCE_INSUFFICIENT`: The balance does not cover this.
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
@@ -849,27 +854,27 @@ export interface NumbersResource {
    */
   create(body: NumberCreate, options?: RequestOptions): ApiPromise<Number, 'BALANCE_INSUFFICIENT' | 'FLOW_NOT_FOUND' | 'NUMBER_NOT_AVAILABLE' | 'NUMBER_TAKEN'>
   /**
-   * Gives a number back.
-   * A normal number returns to the stock. Calls that are up go on.
+   * Release a number
+   * A normal number returns to the stock. Running calls continue.
    * Permission: `number_delete`.
    * @throws NotFoundError `NUMBER_NOT_FOUND`: There is no such number.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Number, 'NUMBER_NOT_FOUND'>
   /**
-   * Reads a number.
+   * Get a number
    * Permission: `number_read`.
    * @throws NotFoundError `NUMBER_NOT_FOUND`: There is no such number.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Number, 'NUMBER_NOT_FOUND'>
   /**
-   * Lists numbers, newest first.
+   * List numbers
    * Permission: `number_read`.
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
    */
   list(query?: ListNumbersQuery, options?: RequestOptions): Page<Number, 'FLOW_NOT_FOUND'>
   /**
-   * Changes a number.
-   * Fields left out stay as they are; null takes a flow away. The next call sees it.
+   * Update a number
+   * Fields you leave out keep their value; `null` removes a flow. The change applies from the next call.
    * Permission: `number_update`.
    * @throws NotFoundError `FLOW_NOT_FOUND`: There is no such flow.
    * @throws NotFoundError `NUMBER_NOT_FOUND`: There is no such number.
@@ -877,9 +882,9 @@ export interface NumbersResource {
   update(id: string, body: NumberUpdate, options?: RequestOptions): ApiPromise<Number, 'FLOW_NOT_FOUND' | 'NUMBER_NOT_FOUND'>
 }
 export interface ListNumbersQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only this number. At most 16 characters. */
   number?: PhoneNumber
@@ -891,14 +896,14 @@ export interface ListNumbersQuery {
 
 export interface ProvidersResource {
   /**
-   * Creates a carrier.
-   * Calls go out to `hostname`; only the addresses in `allowed_ips` may call in. The edge knows them within seconds, without a restart.
+   * Create a carrier
+   * Calls go out to `hostname`; only addresses in `allowed_ips` may call in. The SIP edge applies changes within seconds, without a restart.
    * Permission: `provider_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `PROVIDER_HEADER_REFUSED`: This SIP header cannot be set.
    */
   create(body: ProviderCreate, options?: RequestOptions): ApiPromise<Provider, 'PROVIDER_HEADER_REFUSED'>
   /**
-   * Deletes a carrier.
+   * Delete a carrier
    * Its addresses may no longer call in. Delete its routes first.
    * Permission: `provider_delete`.
    * @throws FailedPreconditionError `PROVIDER_IN_USE`: Routes point to this carrier.
@@ -906,19 +911,19 @@ export interface ProvidersResource {
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Provider, 'PROVIDER_IN_USE' | 'PROVIDER_NOT_FOUND'>
   /**
-   * Reads a carrier.
+   * Get a carrier
    * Permission: `provider_read`.
    * @throws NotFoundError `PROVIDER_NOT_FOUND`: There is no such carrier.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Provider, 'PROVIDER_NOT_FOUND'>
   /**
-   * Lists carriers, newest first.
+   * List carriers
    * Permission: `provider_read`.
    */
   list(query?: ListProvidersQuery, options?: RequestOptions): Page<Provider>
   /**
-   * Changes a carrier.
-   * Fields left out stay as they are. Calls that are up go on as they began.
+   * Update a carrier
+   * Fields you leave out keep their value. Running calls are not affected.
    * Permission: `provider_update`.
    * @throws InvalidArgumentError `PROVIDER_HEADER_REFUSED`: This SIP header cannot be set.
    * @throws NotFoundError `PROVIDER_NOT_FOUND`: There is no such carrier.
@@ -926,9 +931,9 @@ export interface ProvidersResource {
   update(id: string, body: ProviderUpdate, options?: RequestOptions): ApiPromise<Provider, 'PROVIDER_HEADER_REFUSED' | 'PROVIDER_NOT_FOUND'>
 }
 export interface ListProvidersQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only carriers in this status. */
   status?: ProviderStatus
@@ -936,28 +941,28 @@ export interface ListProvidersQuery {
 
 export interface RecordingsResource {
   /**
-   * Deletes a recording and its file, after stopping it when it runs.
-   * The audio cannot be brought back.
+   * Delete a recording
+   * Deletes the recording and its file; a running recording is stopped first. This cannot be undone.
    * Permission: `recording_delete`.
    * @throws NotFoundError `RECORDING_NOT_FOUND`: There is no such recording.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Recording, 'RECORDING_NOT_FOUND'>
   /**
-   * Reads a recording.
+   * Get a recording
    * Permission: `recording_read`.
    * @throws NotFoundError `RECORDING_NOT_FOUND`: There is no such recording.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Recording, 'RECORDING_NOT_FOUND'>
   /**
-   * Makes a signed URL for the audio of a recording.
-   * The URL needs no credentials and works until it expires. Fetch it with GET.
+   * Get a download URL
+   * Creates a signed URL for the audio. Anyone who has it can fetch the file with GET until it expires.
    * Permission: `recording_read`.
    * @throws FailedPreconditionError `RECORDING_FILE_UNAVAILABLE`: The file of the recording is not stored yet, or was deleted.
    * @throws NotFoundError `RECORDING_NOT_FOUND`: There is no such recording.
    */
   getFile(id: string, query?: GetRecordingFileQuery, options?: RequestOptions): ApiPromise<DownloadUrl, 'RECORDING_FILE_UNAVAILABLE' | 'RECORDING_NOT_FOUND'>
   /**
-   * Lists recordings, newest first.
+   * List recordings
    * Permission: `recording_read`.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
@@ -969,9 +974,9 @@ export interface GetRecordingFileQuery {
   expire?: number
 }
 export interface ListRecordingsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only recordings of this call. */
   call_id?: string
@@ -979,16 +984,16 @@ export interface ListRecordingsQuery {
   activeflow_id?: string
   /** Only recordings in this status. */
   status?: RecordingStatus
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
 export interface RoutesResource {
   /**
-   * Creates a route.
-   * Without `customer_id` it is a default route, for all customers. For a call the routes with the longest fitting target count, those of the customer before the default ones, lower priority first; `all` comes last.
+   * Create a route
+   * Without `customer_id` it is a default route, for all customers. A call uses the routes with the longest matching target: the customer's before the default ones, then by lowest priority. `all` comes last.
    * Permission: `route_create`. Carries an `Idempotency-Key`.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.
    * @throws NotFoundError `PROVIDER_NOT_FOUND`: There is no such carrier.
@@ -996,27 +1001,27 @@ export interface RoutesResource {
    */
   create(body: RouteCreate, options?: RequestOptions): ApiPromise<Route, 'CUSTOMER_NOT_FOUND' | 'PROVIDER_NOT_FOUND' | 'ROUTE_EXISTS'>
   /**
-   * Deletes a route.
+   * Delete a route
    * Permission: `route_delete`.
    * @throws NotFoundError `ROUTE_NOT_FOUND`: There is no such route.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Route, 'ROUTE_NOT_FOUND'>
   /**
-   * Reads a route.
+   * Get a route
    * Permission: `route_read`.
    * @throws NotFoundError `ROUTE_NOT_FOUND`: There is no such route.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Route, 'ROUTE_NOT_FOUND'>
   /**
-   * Lists routes, newest first.
+   * List routes
    * Permission: `route_read`.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.
    * @throws NotFoundError `PROVIDER_NOT_FOUND`: There is no such carrier.
    */
   list(query?: ListRoutesQuery, options?: RequestOptions): Page<Route, 'CUSTOMER_NOT_FOUND' | 'PROVIDER_NOT_FOUND'>
   /**
-   * Changes a route.
-   * Fields left out stay as they are. A route stays with its customer.
+   * Update a route
+   * Fields you leave out keep their value. A route cannot move to another customer.
    * Permission: `route_update`.
    * @throws NotFoundError `PROVIDER_NOT_FOUND`: There is no such carrier.
    * @throws AlreadyExistsError `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target.
@@ -1025,9 +1030,9 @@ export interface RoutesResource {
   update(id: string, body: RouteUpdate, options?: RequestOptions): ApiPromise<Route, 'PROVIDER_NOT_FOUND' | 'ROUTE_EXISTS' | 'ROUTE_NOT_FOUND'>
 }
 export interface ListRoutesQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only routes of this customer. */
   customer_id?: string
@@ -1039,29 +1044,29 @@ export interface ListRoutesQuery {
 
 export interface StorageFilesResource {
   /**
-   * Makes a signed URL for a file.
-   * The URL needs no credentials and works until it expires. Nothing is stored; several may be valid at once.
+   * Create a download URL
+   * Anyone who has the URL can fetch the file until it expires. Nothing is stored; several URLs may be valid at once.
    * Permission: `storage_file_read`.
    * @throws NotFoundError `STORAGE_FILE_NOT_FOUND`: There is no such file.
    * @throws FailedPreconditionError `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete.
    */
   createDownloadUrl(id: string, body?: DownloadUrlCreate, options?: RequestOptions): ApiPromise<DownloadUrl, 'STORAGE_FILE_NOT_FOUND' | 'STORAGE_FILE_UNAVAILABLE'>
   /**
-   * Deletes a file.
-   * The content cannot be brought back. The recording it belongs to stays, without a file.
+   * Delete a file
+   * This cannot be undone. A recording that the file belongs to stays, without its audio.
    * Permission: `storage_file_delete`.
    * @throws NotFoundError `STORAGE_FILE_NOT_FOUND`: There is no such file.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<StorageFile, 'STORAGE_FILE_NOT_FOUND'>
   /**
-   * Reads what is known about a file.
+   * Get a file's metadata
    * Permission: `storage_file_read`.
    * @throws NotFoundError `STORAGE_FILE_NOT_FOUND`: There is no such file.
    */
   get(id: string, options?: RequestOptions): ApiPromise<StorageFile, 'STORAGE_FILE_NOT_FOUND'>
   /**
-   * Downloads a file by a signed URL.
-   * Take the whole URL from `createDownloadUrl` or `getRecordingFile`; the signature stands for the credentials. One range is served (`Range: bytes=…`).
+   * Download a file
+   * Use the whole URL from `createDownloadUrl` or `getRecordingFile`; its signature replaces credentials. A single range is supported (`Range: bytes=…`).
    * No credentials needed.
    * @throws PermissionDeniedError `SIGNATURE_EXPIRED`: The URL has expired.
    * @throws PermissionDeniedError `SIGNATURE_INVALID`: The URL was not made by this platform.
@@ -1070,7 +1075,7 @@ export interface StorageFilesResource {
    */
   getContent(id: string, query: GetStorageFileContentQuery, options?: RequestOptions): ApiPromise<Blob, 'SIGNATURE_EXPIRED' | 'SIGNATURE_INVALID' | 'STORAGE_FILE_NOT_FOUND' | 'STORAGE_FILE_UNAVAILABLE'>
   /**
-   * Lists files, newest first.
+   * List files
    * Permission: `storage_file_read`.
    */
   list(query?: ListStorageFilesQuery, options?: RequestOptions): Page<StorageFile>
@@ -1082,9 +1087,9 @@ export interface GetStorageFileContentQuery {
   signature: string
 }
 export interface ListStorageFilesQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only files of this kind. */
   reference_type?: StorageFileReferenceType
@@ -1094,8 +1099,8 @@ export interface ListStorageFilesQuery {
 
 export interface WebhookAttemptsResource {
   /**
-   * Lists attempts of deliveries, newest first.
-   * One row for each request that was made, with what was sent and what came back. Records are kept for 30 days.
+   * List delivery attempts
+   * One row per request, with what was sent and what came back. Records are kept for 30 days.
    * Permission: `webhook_read`.
    * @throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
@@ -1103,32 +1108,33 @@ export interface WebhookAttemptsResource {
   list(query?: ListWebhookAttemptsQuery, options?: RequestOptions): Page<WebhookAttempt, 'WEBHOOK_DELIVERY_NOT_FOUND' | 'WEBHOOK_NOT_FOUND'>
 }
 export interface ListWebhookAttemptsQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only attempts to this endpoint. */
   webhook_id?: string
   /** Only attempts of this delivery. */
   webhook_delivery_id?: string
-  /** Only attempts that ended so. */
+  /** Only attempts with this outcome. */
   outcome?: WebhookAttemptOutcome
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
 export interface WebhookDeliveriesResource {
   /**
-   * Reads a delivery with its payload and all attempts.
+   * Get a delivery
+   * Includes the payload and all attempts.
    * Permission: `webhook_read`.
    * @throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery.
    */
   get(id: string, options?: RequestOptions): ApiPromise<WebhookDeliveryDetail, 'WEBHOOK_DELIVERY_NOT_FOUND'>
   /**
-   * Lists deliveries, newest first.
-   * One row for each event and place it is sent to: an endpoint, the customer-level webhook, that of an activeflow, or an action `webhook_send`.
+   * List deliveries
+   * One row per event and target: an endpoint, the customer-level webhook, the address of a run, or a `webhook_send` action.
    * Permission: `webhook_read`.
    * @throws NotFoundError `ACTIVEFLOW_NOT_FOUND`: There is no such activeflow.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
@@ -1136,25 +1142,25 @@ export interface WebhookDeliveriesResource {
    */
   list(query?: ListWebhookDeliveriesQuery, options?: RequestOptions): Page<WebhookDelivery, 'ACTIVEFLOW_NOT_FOUND' | 'WEBHOOK_NOT_FOUND' | 'WEBHOOK_REPLAY_NOT_FOUND'>
   /**
-   * Sends the event of a delivery again.
-   * Makes a new delivery of the same event, with the same event id, to where the endpoint is now. Its schedule begins anew.
+   * Replay a delivery
+   * Creates a new delivery of the same event, with the same event id, to the endpoint's current address. Its schedule starts anew.
    * Permission: `webhook_update`. Carries an `Idempotency-Key`.
    * @throws NotFoundError `WEBHOOK_DELIVERY_NOT_FOUND`: There is no such delivery.
    * @throws FailedPreconditionError `WEBHOOK_DISABLED`: The endpoint is disabled.
-   * @throws FailedPreconditionError `WEBHOOK_GONE`: The place this went to is configured no more.
+   * @throws FailedPreconditionError `WEBHOOK_GONE`: The target of this delivery no longer exists.
    */
   replay(id: string, options?: RequestOptions): ApiPromise<WebhookDelivery, 'WEBHOOK_DELIVERY_NOT_FOUND' | 'WEBHOOK_DISABLED' | 'WEBHOOK_GONE'>
 }
 export interface ListWebhookDeliveriesQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only deliveries to this endpoint. */
   webhook_id?: string
-  /** Only deliveries to this kind of place. */
+  /** Only deliveries to this kind of target. */
   target_type?: WebhookTargetType
-  /** Only deliveries to the place of this run. */
+  /** Only deliveries to the address of this run. */
   activeflow_id?: string
   /** Only deliveries made by this replay. */
   webhook_replay_id?: string
@@ -1164,50 +1170,51 @@ export interface ListWebhookDeliveriesQuery {
   event_id?: string
   /** Only deliveries of this event. At most 128 characters. */
   event_type?: string
-  /** Only events about the thing with this id. */
+  /** Only events about the resource with this id. */
   resource_id?: string
-  /** Only rows made at this time or later. */
+  /** Created at this time or later. */
   tm_create_from?: string
-  /** Only rows made before this time. */
+  /** Created before this time. */
   tm_create_to?: string
 }
 
 export interface WebhookReplaysResource {
   /**
-   * Sends the events of a time range again.
-   * Every delivery to the endpoint that was made in the range and ended in one of `delivery_statuses` is sent again, oldest first, with the same event id, to where the endpoint is now. Events that were replays themselves are left out. It goes on in the background; read the replay for its progress. One runs at a time for each endpoint.
+   * Replay a time range
+   * Sends again every delivery to the endpoint that was created in the range and ended in one of `delivery_statuses`: oldest first, with the same event id, to the endpoint's current address. Deliveries that were replays themselves are left out. The replay runs in the background; read it to see its progress. Each endpoint runs one replay at a time.
    * Permission: `webhook_update`.
    * @throws InvalidArgumentError `EVENT_TYPE_UNKNOWN`: There is no such event.
    * @throws FailedPreconditionError `WEBHOOK_DISABLED`: The endpoint is disabled.
-   * @throws FailedPreconditionError `WEBHOOK_GONE`: The place this went to is configured no more.
+   * @throws FailedPreconditionError `WEBHOOK_GONE`: The target of this delivery no longer exists.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
    * @throws FailedPreconditionError `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running.
    */
   create(body: WebhookReplayCreate, options?: RequestOptions): ApiPromise<WebhookReplay, 'EVENT_TYPE_UNKNOWN' | 'WEBHOOK_DISABLED' | 'WEBHOOK_GONE' | 'WEBHOOK_NOT_FOUND' | 'WEBHOOK_REPLAY_RUNNING'>
   /**
-   * Stops a replay and deletes it.
-   * What it has queued already and is still pending is canceled; records of deliveries stay.
+   * Stop and delete a replay
+   * Its pending deliveries are canceled; records of deliveries are kept.
    * Permission: `webhook_update`.
    * @throws NotFoundError `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<WebhookReplay, 'WEBHOOK_REPLAY_NOT_FOUND'>
   /**
-   * Reads a replay and how far it is.
+   * Get a replay
+   * Shows its progress.
    * Permission: `webhook_read`.
    * @throws NotFoundError `WEBHOOK_REPLAY_NOT_FOUND`: There is no such replay.
    */
   get(id: string, options?: RequestOptions): ApiPromise<WebhookReplay, 'WEBHOOK_REPLAY_NOT_FOUND'>
   /**
-   * Lists replays of time ranges, newest first.
+   * List replays
    * Permission: `webhook_read`.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
    */
   list(query?: ListWebhookReplaysQuery, options?: RequestOptions): Page<WebhookReplay, 'WEBHOOK_NOT_FOUND'>
 }
 export interface ListWebhookReplaysQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only replays to this endpoint. */
   webhook_id?: string
@@ -1215,8 +1222,8 @@ export interface ListWebhookReplaysQuery {
 
 export interface WebhooksResource {
   /**
-   * Creates a webhook endpoint.
-   * Gets every event that fits one of its `event_types` from now on. The secret it is signed with is shown in this answer only. An address that is not public is refused.
+   * Create a webhook endpoint
+   * The endpoint gets every event from now on that matches one of its `event_types`. The signing secret is shown only in this response. Addresses that are not public are refused.
    * Permission: `webhook_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `EVENT_TYPE_UNKNOWN`: There is no such event.
    * @throws FailedPreconditionError `WEBHOOK_LIMIT_REACHED`: The customer has as many endpoints as it may have.
@@ -1224,40 +1231,40 @@ export interface WebhooksResource {
    */
   create(body: WebhookCreate, options?: RequestOptions): ApiPromise<WebhookWithSecret, 'EVENT_TYPE_UNKNOWN' | 'WEBHOOK_LIMIT_REACHED' | 'WEBHOOK_URI_REFUSED'>
   /**
-   * Deletes a webhook endpoint.
-   * Deliveries still waiting are canceled; their records stay.
+   * Delete a webhook endpoint
+   * Pending deliveries are canceled; their records are kept.
    * Permission: `webhook_delete`.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
    */
   delete(id: string, options?: RequestOptions): ApiPromise<Webhook, 'WEBHOOK_NOT_FOUND'>
   /**
-   * Reads a webhook endpoint.
+   * Get a webhook endpoint
    * Permission: `webhook_read`.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
    */
   get(id: string, options?: RequestOptions): ApiPromise<Webhook, 'WEBHOOK_NOT_FOUND'>
   /**
-   * Lists webhook endpoints, newest first.
+   * List webhook endpoints
    * Permission: `webhook_read`.
    */
   list(query?: ListWebhooksQuery, options?: RequestOptions): Page<Webhook>
   /**
-   * Makes a new secret for a webhook endpoint.
-   * Payloads are signed with the new secret and with every older one whose overlap has not ended. The new one is shown in this answer only.
+   * Rotate an endpoint's secret
+   * Payloads are signed with the new secret and with every older one whose overlap has not ended. The new secret is shown only in this response.
    * Permission: `webhook_update`. Carries an `Idempotency-Key`.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
    */
   rotateSecret(id: string, body?: SecretRotate, options?: RequestOptions): ApiPromise<WebhookWithSecret, 'WEBHOOK_NOT_FOUND'>
   /**
-   * Sends a ping to a webhook endpoint.
-   * The event is `webhook.ping`. One attempt is made, also to a disabled endpoint; the record of the delivery tells how it went.
+   * Send a test event
+   * Sends one `webhook.ping`, without retries, even to a disabled endpoint. Read the delivery to see the result.
    * Permission: `webhook_update`. Carries an `Idempotency-Key`.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
    */
   test(id: string, options?: RequestOptions): ApiPromise<WebhookDelivery, 'WEBHOOK_NOT_FOUND'>
   /**
-   * Changes a webhook endpoint.
-   * Fields left out stay as they are. `status: enabled` also brings back an endpoint that the platform disabled; what failed meanwhile can be replayed.
+   * Update a webhook endpoint
+   * Fields you leave out keep their value. `status: enabled` also turns on an endpoint that the platform disabled; replay what it missed.
    * Permission: `webhook_update`.
    * @throws InvalidArgumentError `EVENT_TYPE_UNKNOWN`: There is no such event.
    * @throws NotFoundError `WEBHOOK_NOT_FOUND`: There is no such webhook endpoint.
@@ -1266,9 +1273,9 @@ export interface WebhooksResource {
   update(id: string, body: WebhookUpdate, options?: RequestOptions): ApiPromise<Webhook, 'EVENT_TYPE_UNKNOWN' | 'WEBHOOK_NOT_FOUND' | 'WEBHOOK_URI_REFUSED'>
 }
 export interface ListWebhooksQuery {
-  /** How many rows one page holds at most. 1 to 100. */
+  /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** The `next_page_token` of the page before. Opaque; leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only endpoints in this status. */
   status?: WebhookStatus

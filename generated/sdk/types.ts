@@ -11,8 +11,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Signs an agent in.
-         * The token is valid for one hour from now, whatever the agent does; `refresh` gives the next one. Send it as `Authorization: Bearer <token>`.
+         * Log in
+         * Exchanges a user name and password for a token. The token is valid for one hour; send it as `Authorization: Bearer <token>`. `POST /auth/refresh` exchanges it for a new one.
          */
         post: operations["login"];
         delete?: never;
@@ -31,8 +31,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ends the session of the token.
-         * The token is refused from now on, by every gateway, and sockets opened with it are closed.
+         * Log out
+         * Ends the session. The token is refused everywhere from now on, and sockets opened with it are closed.
          */
         post: operations["logout"];
         delete?: never;
@@ -51,8 +51,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Exchanges a token that is still valid for a new one.
-         * The new token carries the permissions the agent holds now; the old one is refused from now on.
+         * Refresh a token
+         * Exchanges a valid token for a new one, which carries the agent's current permissions. The old token is refused from now on.
          */
         post: operations["refresh"];
         delete?: never;
@@ -69,8 +69,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Reads the own agent.
-         * The same as `/v1.0/me`, for clients that use the path without a version.
+         * Get the current agent (unversioned path)
+         * The same as `GET /v1.0/me`, for clients that use the path without a version.
          */
         get: operations["getMeUnversioned"];
         put?: never;
@@ -88,12 +88,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists access keys, newest first. */
+        /** List access keys */
         get: operations["listAccesskeys"];
         put?: never;
         /**
-         * Creates an access key.
-         * The key is shown in this answer only; the platform keeps its SHA-256. A key never reaches further than the credentials that made it.
+         * Create an access key
+         * The key is shown only in this response; the platform stores just its SHA-256. A key can never do more than the credentials that created it.
          */
         post: operations["createAccesskey"];
         delete?: never;
@@ -109,17 +109,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads an access key. */
+        /** Get an access key */
         get: operations["getAccesskey"];
         /**
-         * Changes name, scopes or expiry of an access key.
-         * Fields left out stay as they are; a change of scopes or expiry applies to the next request.
+         * Update an access key
+         * Fields you leave out keep their value. New scopes and a new expiry apply from the next request.
          */
         put: operations["updateAccesskey"];
         post?: never;
         /**
-         * Deletes an access key.
-         * It is refused from now on, and sockets opened with it are closed.
+         * Delete an access key
+         * The key is refused from now on, and sockets opened with it are closed.
          */
         delete: operations["deleteAccesskey"];
         options?: never;
@@ -137,8 +137,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Gives an access key a new secret part.
-         * Id, scopes and expiry stay. The old secret keeps working until the overlap ends; `overlap: 0` ends it at once.
+         * Rotate an access key
+         * Gives the key a new secret; id, scopes and expiry stay. The old secret works until the overlap ends; `overlap: 0` ends it at once.
          */
         post: operations["rotateAccesskey"];
         delete?: never;
@@ -154,12 +154,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists activeflows, newest first. */
+        /** List runs */
         get: operations["listActiveflows"];
         put?: never;
         /**
-         * Runs a flow without a call.
-         * Give `flow_id` or `actions`, not both. Actions that need a call are skipped and recorded as such. To run a flow on a call, name it when the call is created.
+         * Run a flow without a call
+         * Send `flow_id` or `actions`, not both. Actions that need a call are skipped, and the trace says so. To run a flow on a call, name it when you create the call.
          */
         post: operations["createActiveflow"];
         delete?: never;
@@ -176,13 +176,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Reads an activeflow.
-         * `executed_actions` is the trace of the run, oldest first.
+         * Get a run
+         * `executed_actions` is the trace of the run, oldest action first.
          */
         get: operations["getActiveflow"];
         put?: never;
         post?: never;
-        /** Deletes an activeflow, after stopping it when it runs. */
+        /**
+         * Delete a run
+         * A run that has not ended is stopped first.
+         */
         delete: operations["deleteActiveflow"];
         options?: never;
         head?: never;
@@ -199,8 +202,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ends a running activeflow.
-         * The action under way is broken off and no further one starts; a call it runs on is hung up. A run that has ended stays as it is.
+         * Stop a run
+         * The current action is interrupted and no other starts. A call that it runs on is hung up. A run that has ended is left unchanged.
          */
         post: operations["stopActiveflow"];
         delete?: never;
@@ -217,13 +220,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Reads the variables of an activeflow.
-         * Those whose name begins with `voipbin.` are set by the platform.
+         * Get a run's variables
+         * Variables whose names start with `voipbin.` are set by the platform.
          */
         get: operations["getActiveflowVariables"];
         /**
-         * Sets variables of an activeflow.
-         * Variables not named stay as they are. The next action that is reached sees the new values. Names that begin with `voipbin.` are refused.
+         * Set a run's variables
+         * Variables you do not name keep their value. The next action sees the new values. Names that start with `voipbin.` are refused.
          */
         put: operations["setActiveflowVariables"];
         post?: never;
@@ -244,8 +247,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Removes a variable of an activeflow.
-         * Removing a variable that is not there changes nothing. Names that begin with `voipbin.` are refused.
+         * Delete a run's variable
+         * Deleting a variable that does not exist changes nothing. Names that start with `voipbin.` are refused.
          */
         delete: operations["deleteActiveflowVariable"];
         options?: never;
@@ -260,12 +263,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists agents, newest first. */
+        /** List agents */
         get: operations["listAgents"];
         put?: never;
         /**
-         * Creates an agent.
-         * The user name is unique on the whole platform, because it is what a login starts with. Nobody can grant a permission that they do not hold themselves.
+         * Create an agent
+         * User names are unique across the whole platform. You can grant only permissions that you hold yourself.
          */
         post: operations["createAgent"];
         delete?: never;
@@ -281,15 +284,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads an agent. */
+        /** Get an agent */
         get: operations["getAgent"];
         /**
-         * Changes name, detail or ring method of an agent.
-         * Fields left out stay as they are. Addresses, permissions, password and status have operations of their own.
+         * Update an agent
+         * Fields you leave out keep their value. Addresses, permissions, password and status have their own operations.
          */
         put: operations["updateAgent"];
         post?: never;
-        /** Deletes an agent and ends its sessions. */
+        /**
+         * Delete an agent
+         * All sessions of the agent end at once.
+         */
         delete: operations["deleteAgent"];
         options?: never;
         head?: never;
@@ -305,8 +311,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Replaces the addresses an agent is reached at.
-         * A call to the agent dials them all at once or in this order, as its `ring_method` says. An address of type `agent` is refused.
+         * Replace an agent's addresses
+         * A call to the agent rings all addresses at once, or one after another in this order, depending on `ring_method`. An address of type `agent` is refused.
          */
         put: operations["updateAgentAddresses"];
         post?: never;
@@ -325,8 +331,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Sets a new password for an agent.
-         * All sessions of the agent end. An agent that may do more than the caller is refused.
+         * Set an agent's password
+         * All sessions of the agent end. You cannot set the password of an agent that may do more than you.
          */
         put: operations["updateAgentPassword"];
         post?: never;
@@ -345,8 +351,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Replaces the permissions of an agent.
-         * Tokens carry the permissions of their login, so all sessions of the agent end.
+         * Replace an agent's permissions
+         * A token carries the permissions of its login, so all sessions of the agent end.
          */
         put: operations["updateAgentPermissions"];
         post?: never;
@@ -365,8 +371,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Sets the presence of an agent.
-         * Any status may be set from any other one.
+         * Set an agent's presence
+         * Any status may follow any other.
          */
         put: operations["updateAgentStatus"];
         post?: never;
@@ -384,8 +390,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists audit entries, newest first.
-         * Who did what, when and from where: creates, updates with old and new values, deletes, logins and logouts, and refusals. Entries cannot be changed or deleted by anyone.
+         * List audit entries
+         * Who did what, when and from where: creates, updates with old and new values, deletes, logins, logouts and refusals. Nobody can change or delete entries.
          */
         get: operations["listAudits"];
         put?: never;
@@ -403,7 +409,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads an audit entry. */
+        /** Get an audit entry */
         get: operations["getAudit"];
         put?: never;
         post?: never;
@@ -421,14 +427,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists numbers that can be taken.
-         * Normal numbers come from the stock of the operator; virtual ones are proposals, made anew for each request. A number may be gone before it is taken.
+         * List available numbers
+         * Normal numbers come from the operator's stock. Virtual numbers are suggestions, new for each request. A number may be taken by someone else before you take it.
          */
         get: operations["listAvailableNumbers"];
         put?: never;
         /**
-         * Adds numbers to the stock.
-         * The carriers of the platform must deliver their calls already. Numbers that are in the stock or taken are skipped.
+         * Add numbers to the stock
+         * Your carriers must already deliver calls to these numbers. Numbers that are in the stock or taken are skipped.
          */
         post: operations["addAvailableNumbers"];
         delete?: never;
@@ -448,8 +454,8 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Takes a number out of the stock.
-         * A number that a customer has is not touched.
+         * Remove a number from the stock
+         * A number that a customer has taken is not affected.
          */
         delete: operations["removeAvailableNumber"];
         options?: never;
@@ -464,11 +470,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads the own billing account. */
+        /** Get your billing account */
         get: operations["getOwnBillingAccount"];
         /**
-         * Changes the own billing account.
-         * Fields left out stay as they are. The balance changes by the ledger only.
+         * Update your billing account
+         * Fields you leave out keep their value. The balance changes only through the ledger.
          */
         put: operations["updateOwnBillingAccount"];
         post?: never;
@@ -485,7 +491,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the billing accounts of all customers, newest first. */
+        /** List all billing accounts */
         get: operations["listBillingAccounts"];
         put?: never;
         post?: never;
@@ -502,11 +508,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a billing account. */
+        /** Get a billing account */
         get: operations["getBillingAccount"];
         /**
-         * Changes a billing account.
-         * Fields left out stay as they are. The balance changes by the ledger only.
+         * Update a billing account
+         * Fields you leave out keep their value. The balance changes only through the ledger.
          */
         put: operations["updateBillingAccount"];
         post?: never;
@@ -526,8 +532,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Adds credit to a billing account.
-         * Answers the ledger row it makes. Send an `Idempotency-Key`, so that a repeated request does not pay twice.
+         * Add credit
+         * Returns the new ledger row. Send an `Idempotency-Key`, so that a retry does not add the credit twice.
          */
         post: operations["addBillingAccountBalance"];
         delete?: never;
@@ -546,8 +552,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Takes credit from a billing account.
-         * Answers the ledger row it makes. Credit that running calls have reserved cannot be taken.
+         * Subtract credit
+         * Returns the new ledger row. Credit reserved by running calls cannot be subtracted.
          */
         post: operations["subtractBillingAccountBalance"];
         delete?: never;
@@ -563,12 +569,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists prices, newest first. */
+        /** List prices */
         get: operations["listBillingRates"];
         put?: never;
         /**
-         * Creates a price.
-         * For a call the price with the longest fitting prefix counts, as it is when the call begins.
+         * Create a price
+         * A call is charged by the price with the longest matching prefix at the time the call starts.
          */
         post: operations["createBillingRate"];
         delete?: never;
@@ -584,17 +590,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a price. */
+        /** Get a price */
         get: operations["getBillingRate"];
         /**
-         * Changes a price.
-         * Fields left out stay as they are. Calls that are up keep the price they began with.
+         * Update a price
+         * Fields you leave out keep their value. Running calls keep the price they started with.
          */
         put: operations["updateBillingRate"];
         post?: never;
         /**
-         * Deletes a price.
-         * The next shorter prefix counts then, in the end the built-in price.
+         * Delete a price
+         * Calls then use the price with the next shorter prefix, or the built-in price if there is none.
          */
         delete: operations["deleteBillingRate"];
         options?: never;
@@ -610,7 +616,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists ledger rows, newest first.
+         * List ledger rows
          * The balance of the account is the sum of `amount` over all rows.
          */
         get: operations["listBillings"];
@@ -629,7 +635,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a ledger row. */
+        /** Get a ledger row */
         get: operations["getBilling"];
         put?: never;
         post?: never;
@@ -646,12 +652,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists calls, newest first. */
+        /** List calls */
         get: operations["listCalls"];
         put?: never;
         /**
-         * Calls one or more destinations.
-         * Answers before anybody rings. Each destination becomes one call; an agent with several addresses becomes a group call with one call for each. The top-level fields are those of the first call. With `flow_id` or `actions` (not both) a run begins for every destination when it answers; with neither the call stays up until it is hung up. With `webhook_uri` each call has a run in any case, one that does nothing when there are no actions, and everything about the two is sent there.
+         * Create a call
+         * Dials one or more destinations and returns before anybody answers. Each destination becomes one call; an agent with several addresses becomes a group call with one call per address. The top-level fields of the response are those of the first call.
+         *     With `flow_id` or `actions` (not both), a run starts for each destination when it answers. With neither, the call stays up until it is hung up. With `webhook_uri`, the events of each call and its run are also sent to that address.
          */
         post: operations["createCall"];
         delete?: never;
@@ -667,13 +674,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a call. */
+        /** Get a call */
         get: operations["getCall"];
         put?: never;
         post?: never;
         /**
-         * Deletes the record of a call, after hanging it up when it is live.
-         * Its recordings stay.
+         * Delete a call record
+         * A live call is hung up first. Its recordings are kept.
          */
         delete: operations["deleteCall"];
         options?: never;
@@ -691,8 +698,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends digits to the far end.
-         * Digits are sent as RFC 4733 events, one after another; those already queued come first.
+         * Send DTMF digits
+         * Sends digits to the far end as RFC 4733 events, one after another, after those already queued.
          */
         post: operations["sendCallDtmf"];
         delete?: never;
@@ -711,8 +718,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Hangs a call up.
-         * A call that is not answered yet is canceled. A call that is over stays as it is. The end is told by `call.hungup`.
+         * Hang up a call
+         * A call that has not been answered is canceled. A call that has ended is left unchanged. The event `call.hungup` reports the end.
          */
         post: operations["hangupCall"];
         delete?: never;
@@ -731,13 +738,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Puts a call on hold.
-         * The far end is told so by SIP (a re-INVITE): it neither hears nor is heard, and plays what it has for that. A call on hold stays as it is.
+         * Put a call on hold
+         * The far end gets a SIP re-INVITE. It neither hears nor is heard, and may play its own hold music. Holding a call twice changes nothing.
          */
         post: operations["holdCall"];
         /**
-         * Takes a call off hold.
-         * A call that is not on hold stays as it is.
+         * Take a call off hold
+         * A call that is not on hold is left unchanged.
          */
         delete: operations["unholdCall"];
         options?: never;
@@ -755,11 +762,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Mutes a call.
-         * `in`: the far end is not heard. `out`: the far end hears nothing. `both` is both.
+         * Mute a call
+         * `in`: the far end is not heard. `out`: the far end hears nothing. `both`: both.
          */
         post: operations["muteCall"];
-        /** Ends the muting of a call. */
+        /** Unmute a call */
         delete: operations["unmuteCall"];
         options?: never;
         head?: never;
@@ -776,8 +783,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Plays sound files to the far end.
-         * Replaces what is being played. The answer does not wait for the end.
+         * Play audio files
+         * Plays files to the far end, in place of whatever is playing. Returns before playback ends.
          */
         post: operations["playCall"];
         delete?: never;
@@ -796,8 +803,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Starts recording a call.
-         * Both directions are mixed into one file. `recording_id` of the answer names the recording. One recording at a time.
+         * Start a recording
+         * Both directions are mixed into one file. `recording_id` in the response names the recording. A call has one recording at a time.
          */
         post: operations["startCallRecording"];
         delete?: never;
@@ -816,8 +823,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Stops recording a call.
-         * The file can be downloaded after `recording.finished`.
+         * Stop a recording
+         * The file can be downloaded after the event `recording.finished`.
          */
         post: operations["stopCallRecording"];
         delete?: never;
@@ -836,8 +843,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Speaks a text to the far end.
-         * The answer comes when the speech is ready and begins. Replaces what is being played.
+         * Speak a text
+         * Speaks to the far end, in place of whatever is playing. Returns when the speech is ready and starts to play.
          */
         post: operations["talkCall"];
         delete?: never;
@@ -853,11 +860,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads the own customer. */
+        /** Get your customer */
         get: operations["getOwnCustomer"];
         /**
-         * Changes the own customer.
-         * Fields left out stay as they are; `webhook_uri: null` switches the customer-level webhook off. Status and rate limits are the operator's to change.
+         * Update your customer
+         * Fields you leave out keep their value. `webhook_uri: null` turns the customer-level webhook off; any update turns a webhook that the platform disabled on again. Only the operator can change status and rate limits.
          */
         put: operations["updateOwnCustomer"];
         post?: never;
@@ -877,8 +884,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a new secret for the customer-level webhook.
-         * Payloads are signed with the old and the new secret until the overlap ends, so that receivers can switch without a gap. The new secret is shown in this answer only.
+         * Rotate the customer-level webhook secret
+         * Until the overlap ends, payloads are signed with both the old and the new secret, so that receivers can switch without downtime. The new secret is shown only in this response.
          */
         post: operations["rotateCustomerWebhookSecret"];
         delete?: never;
@@ -894,12 +901,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists all customers, newest first. */
+        /** List all customers */
         get: operations["listCustomers"];
         put?: never;
         /**
-         * Creates a customer.
-         * The billing account follows by the event `customer.created`; the first agent is created by a super admin acting for the new customer. The webhook secret is shown in this answer only.
+         * Create a customer
+         * A billing account is created with it. To add the first agent, act for the new customer as super admin. The webhook secret is shown only in this response.
          */
         post: operations["createCustomer"];
         delete?: never;
@@ -915,17 +922,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a customer. */
+        /** Get a customer */
         get: operations["getCustomer"];
         /**
-         * Changes a customer.
-         * Fields left out stay as they are. A frozen customer can neither log in nor place or take calls; its data is kept. Limits apply to the next request.
+         * Update a customer
+         * Fields you leave out keep their value. A frozen customer can neither log in nor make or take calls; its data is kept. New rate limits apply from the next request.
          */
         put: operations["updateCustomer"];
         post?: never;
         /**
-         * Deletes a customer and everything it owns.
-         * Live calls are hung up, credentials stop working at once, and every service removes its rows on the event `customer.deleted`.
+         * Delete a customer
+         * Deletes the customer and everything it owns. Live calls are hung up and credentials stop working at once.
          */
         delete: operations["deleteCustomer"];
         options?: never;
@@ -941,8 +948,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists the carriers a call would try, in order.
-         * A call goes on to the next one when an attempt ends before the answer with a failure of the carrier (no reply to the INVITE, 403, 408 or 5xx). Busy, declined, not found and unanswered are the same over every carrier.
+         * List the carriers that a call would try
+         * In order. A call tries the next carrier when an attempt fails before the answer because of the carrier: no reply to the INVITE, 403, 408 or 5xx. Busy, declined, not found and no answer are final, as every carrier would say the same.
          */
         get: operations["listDialRoutes"];
         put?: never;
@@ -960,12 +967,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists extensions, newest first. */
+        /** List extensions */
         get: operations["listExtensions"];
         put?: never;
         /**
-         * Creates an extension.
-         * A phone registers with the extension as user name, the password, and the domain of the answer. The password is stored as a digest and cannot be read back. It works as soon as the answer is there.
+         * Create an extension
+         * A phone registers with the extension as user name, the password, and the `domain` of the response. The password is stored as a digest and cannot be read back. The extension works at once.
          */
         post: operations["createExtension"];
         delete?: never;
@@ -981,17 +988,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads an extension and where it is registered now. */
+        /**
+         * Get an extension
+         * Includes the phones that are registered now.
+         */
         get: operations["getExtension"];
         /**
-         * Changes name, detail or password of an extension.
-         * Fields left out stay as they are. A new password counts from the next registration; phones registered now stay until then.
+         * Update an extension
+         * Fields you leave out keep their value. A new password applies from the next registration; registered phones stay registered until then.
          */
         put: operations["updateExtension"];
         post?: never;
         /**
-         * Deletes an extension and its registrations.
-         * Calls that are up go on.
+         * Delete an extension
+         * Removes its registrations. Running calls continue.
          */
         delete: operations["deleteExtension"];
         options?: never;
@@ -1006,12 +1016,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists flows, newest first. */
+        /** List flows */
         get: operations["listFlows"];
         put?: never;
         /**
-         * Creates a flow.
-         * Actions run in the order of the list unless `next_id` says otherwise; after the last one the call is hung up. Ids left out are filled in. A jump to an id that no action of the flow has is refused.
+         * Create a flow
+         * Actions run in the order of the list unless `next_id` says otherwise; after the last one the call is hung up. Missing ids are filled in. A jump to an id that no action has is refused.
          */
         post: operations["createFlow"];
         delete?: never;
@@ -1027,17 +1037,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a flow. */
+        /** Get a flow */
         get: operations["getFlow"];
         /**
-         * Changes a flow.
-         * Fields left out stay as they are; `actions` are replaced as a whole. Activeflows that run keep the actions they started with.
+         * Update a flow
+         * Fields you leave out keep their value; `actions` are replaced as a whole. Runs that have started keep their actions.
          */
         put: operations["updateFlow"];
         post?: never;
         /**
-         * Deletes a flow.
-         * Numbers that point to it lose it and answer calls with `unallocated_number`. Activeflows that run go on.
+         * Delete a flow
+         * Numbers that use it lose it; their calls are then refused with `unallocated_number`. Runs that have started continue.
          */
         delete: operations["deleteFlow"];
         options?: never;
@@ -1052,7 +1062,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists group calls, newest first. */
+        /** List group calls */
         get: operations["listGroupcalls"];
         put?: never;
         post?: never;
@@ -1069,7 +1079,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a group call. */
+        /** Get a group call */
         get: operations["getGroupcall"];
         put?: never;
         post?: never;
@@ -1089,8 +1099,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Hangs up all calls of a group call.
-         * A group call that is over stays as it is.
+         * Hang up a group call
+         * Hangs up all its calls. A group call that has ended is left unchanged.
          */
         post: operations["hangupGroupcall"];
         delete?: never;
@@ -1107,8 +1117,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Reads the own agent.
-         * With an access key: the agent that made it, if the key may `agent_read`. Without an agent: `AGENT_REQUIRED`.
+         * Get the current agent
+         * With an access key, this is the agent that created it; the key needs `agent_read`. A key that no agent created gets `AGENT_REQUIRED`.
          */
         get: operations["getMe"];
         put?: never;
@@ -1128,8 +1138,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Changes the own password.
-         * The current one must be given. All sessions of the agent end, including the one that asks.
+         * Change your own password
+         * Send the current password, too. All your sessions end, including the one that sends this request.
          */
         put: operations["updateMyPassword"];
         post?: never;
@@ -1148,8 +1158,8 @@ export interface paths {
         };
         get?: never;
         /**
-         * Sets the own presence.
-         * Needs no permission: every agent may say whether it is there.
+         * Set your own presence
+         * Needs no permission: every agent may set its own presence.
          */
         put: operations["updateMyStatus"];
         post?: never;
@@ -1166,12 +1176,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists numbers, newest first. */
+        /** List numbers */
         get: operations["listNumbers"];
         put?: never;
         /**
-         * Takes a number.
-         * A normal number must be in the stock and is charged at once. `+899` and nine digits is a virtual number: free, reachable within the platform and by SIP only; `+899000…` is reserved.
+         * Take a number
+         * A normal number must be in the stock and is charged at once. `+899` followed by nine digits is a virtual number: free, and reachable only from the platform and by SIP. `+899000…` is reserved.
          */
         post: operations["createNumber"];
         delete?: never;
@@ -1187,17 +1197,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a number. */
+        /** Get a number */
         get: operations["getNumber"];
         /**
-         * Changes a number.
-         * Fields left out stay as they are; null takes a flow away. The next call sees it.
+         * Update a number
+         * Fields you leave out keep their value; `null` removes a flow. The change applies from the next call.
          */
         put: operations["updateNumber"];
         post?: never;
         /**
-         * Gives a number back.
-         * A normal number returns to the stock. Calls that are up go on.
+         * Release a number
+         * A normal number returns to the stock. Running calls continue.
          */
         delete: operations["deleteNumber"];
         options?: never;
@@ -1212,12 +1222,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists carriers, newest first. */
+        /** List carriers */
         get: operations["listProviders"];
         put?: never;
         /**
-         * Creates a carrier.
-         * Calls go out to `hostname`; only the addresses in `allowed_ips` may call in. The edge knows them within seconds, without a restart.
+         * Create a carrier
+         * Calls go out to `hostname`; only addresses in `allowed_ips` may call in. The SIP edge applies changes within seconds, without a restart.
          */
         post: operations["createProvider"];
         delete?: never;
@@ -1233,16 +1243,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a carrier. */
+        /** Get a carrier */
         get: operations["getProvider"];
         /**
-         * Changes a carrier.
-         * Fields left out stay as they are. Calls that are up go on as they began.
+         * Update a carrier
+         * Fields you leave out keep their value. Running calls are not affected.
          */
         put: operations["updateProvider"];
         post?: never;
         /**
-         * Deletes a carrier.
+         * Delete a carrier
          * Its addresses may no longer call in. Delete its routes first.
          */
         delete: operations["deleteProvider"];
@@ -1258,7 +1268,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists recordings, newest first. */
+        /** List recordings */
         get: operations["listRecordings"];
         put?: never;
         post?: never;
@@ -1275,13 +1285,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a recording. */
+        /** Get a recording */
         get: operations["getRecording"];
         put?: never;
         post?: never;
         /**
-         * Deletes a recording and its file, after stopping it when it runs.
-         * The audio cannot be brought back.
+         * Delete a recording
+         * Deletes the recording and its file; a running recording is stopped first. This cannot be undone.
          */
         delete: operations["deleteRecording"];
         options?: never;
@@ -1297,8 +1307,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Makes a signed URL for the audio of a recording.
-         * The URL needs no credentials and works until it expires. Fetch it with GET.
+         * Get a download URL
+         * Creates a signed URL for the audio. Anyone who has it can fetch the file with GET until it expires.
          */
         get: operations["getRecordingFile"];
         put?: never;
@@ -1316,12 +1326,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists routes, newest first. */
+        /** List routes */
         get: operations["listRoutes"];
         put?: never;
         /**
-         * Creates a route.
-         * Without `customer_id` it is a default route, for all customers. For a call the routes with the longest fitting target count, those of the customer before the default ones, lower priority first; `all` comes last.
+         * Create a route
+         * Without `customer_id` it is a default route, for all customers. A call uses the routes with the longest matching target: the customer's before the default ones, then by lowest priority. `all` comes last.
          */
         post: operations["createRoute"];
         delete?: never;
@@ -1337,15 +1347,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a route. */
+        /** Get a route */
         get: operations["getRoute"];
         /**
-         * Changes a route.
-         * Fields left out stay as they are. A route stays with its customer.
+         * Update a route
+         * Fields you leave out keep their value. A route cannot move to another customer.
          */
         put: operations["updateRoute"];
         post?: never;
-        /** Deletes a route. */
+        /** Delete a route */
         delete: operations["deleteRoute"];
         options?: never;
         head?: never;
@@ -1359,7 +1369,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists files, newest first. */
+        /** List files */
         get: operations["listStorageFiles"];
         put?: never;
         post?: never;
@@ -1376,13 +1386,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads what is known about a file. */
+        /** Get a file's metadata */
         get: operations["getStorageFile"];
         put?: never;
         post?: never;
         /**
-         * Deletes a file.
-         * The content cannot be brought back. The recording it belongs to stays, without a file.
+         * Delete a file
+         * This cannot be undone. A recording that the file belongs to stays, without its audio.
          */
         delete: operations["deleteStorageFile"];
         options?: never;
@@ -1398,8 +1408,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Downloads a file by a signed URL.
-         * Take the whole URL from `createDownloadUrl` or `getRecordingFile`; the signature stands for the credentials. One range is served (`Range: bytes=…`).
+         * Download a file
+         * Use the whole URL from `createDownloadUrl` or `getRecordingFile`; its signature replaces credentials. A single range is supported (`Range: bytes=…`).
          */
         get: operations["getStorageFileContent"];
         put?: never;
@@ -1420,8 +1430,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a signed URL for a file.
-         * The URL needs no credentials and works until it expires. Nothing is stored; several may be valid at once.
+         * Create a download URL
+         * Anyone who has the URL can fetch the file until it expires. Nothing is stored; several URLs may be valid at once.
          */
         post: operations["createDownloadUrl"];
         delete?: never;
@@ -1438,8 +1448,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists attempts of deliveries, newest first.
-         * One row for each request that was made, with what was sent and what came back. Records are kept for 30 days.
+         * List delivery attempts
+         * One row per request, with what was sent and what came back. Records are kept for 30 days.
          */
         get: operations["listWebhookAttempts"];
         put?: never;
@@ -1458,8 +1468,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Lists deliveries, newest first.
-         * One row for each event and place it is sent to: an endpoint, the customer-level webhook, that of an activeflow, or an action `webhook_send`.
+         * List deliveries
+         * One row per event and target: an endpoint, the customer-level webhook, the address of a run, or a `webhook_send` action.
          */
         get: operations["listWebhookDeliveries"];
         put?: never;
@@ -1477,7 +1487,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a delivery with its payload and all attempts. */
+        /**
+         * Get a delivery
+         * Includes the payload and all attempts.
+         */
         get: operations["getWebhookDelivery"];
         put?: never;
         post?: never;
@@ -1497,8 +1510,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends the event of a delivery again.
-         * Makes a new delivery of the same event, with the same event id, to where the endpoint is now. Its schedule begins anew.
+         * Replay a delivery
+         * Creates a new delivery of the same event, with the same event id, to the endpoint's current address. Its schedule starts anew.
          */
         post: operations["replayWebhookDelivery"];
         delete?: never;
@@ -1514,12 +1527,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists replays of time ranges, newest first. */
+        /** List replays */
         get: operations["listWebhookReplays"];
         put?: never;
         /**
-         * Sends the events of a time range again.
-         * Every delivery to the endpoint that was made in the range and ended in one of `delivery_statuses` is sent again, oldest first, with the same event id, to where the endpoint is now. Events that were replays themselves are left out. It goes on in the background; read the replay for its progress. One runs at a time for each endpoint.
+         * Replay a time range
+         * Sends again every delivery to the endpoint that was created in the range and ended in one of `delivery_statuses`: oldest first, with the same event id, to the endpoint's current address. Deliveries that were replays themselves are left out. The replay runs in the background; read it to see its progress. Each endpoint runs one replay at a time.
          */
         post: operations["createWebhookReplay"];
         delete?: never;
@@ -1535,13 +1548,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a replay and how far it is. */
+        /**
+         * Get a replay
+         * Shows its progress.
+         */
         get: operations["getWebhookReplay"];
         put?: never;
         post?: never;
         /**
-         * Stops a replay and deletes it.
-         * What it has queued already and is still pending is canceled; records of deliveries stay.
+         * Stop and delete a replay
+         * Its pending deliveries are canceled; records of deliveries are kept.
          */
         delete: operations["deleteWebhookReplay"];
         options?: never;
@@ -1556,12 +1572,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists webhook endpoints, newest first. */
+        /** List webhook endpoints */
         get: operations["listWebhooks"];
         put?: never;
         /**
-         * Creates a webhook endpoint.
-         * Gets every event that fits one of its `event_types` from now on. The secret it is signed with is shown in this answer only. An address that is not public is refused.
+         * Create a webhook endpoint
+         * The endpoint gets every event from now on that matches one of its `event_types`. The signing secret is shown only in this response. Addresses that are not public are refused.
          */
         post: operations["createWebhook"];
         delete?: never;
@@ -1577,17 +1593,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Reads a webhook endpoint. */
+        /** Get a webhook endpoint */
         get: operations["getWebhook"];
         /**
-         * Changes a webhook endpoint.
-         * Fields left out stay as they are. `status: enabled` also brings back an endpoint that the platform disabled; what failed meanwhile can be replayed.
+         * Update a webhook endpoint
+         * Fields you leave out keep their value. `status: enabled` also turns on an endpoint that the platform disabled; replay what it missed.
          */
         put: operations["updateWebhook"];
         post?: never;
         /**
-         * Deletes a webhook endpoint.
-         * Deliveries still waiting are canceled; their records stay.
+         * Delete a webhook endpoint
+         * Pending deliveries are canceled; their records are kept.
          */
         delete: operations["deleteWebhook"];
         options?: never;
@@ -1605,8 +1621,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Makes a new secret for a webhook endpoint.
-         * Payloads are signed with the new secret and with every older one whose overlap has not ended. The new one is shown in this answer only.
+         * Rotate an endpoint's secret
+         * Payloads are signed with the new secret and with every older one whose overlap has not ended. The new secret is shown only in this response.
          */
         post: operations["rotateWebhookSecret"];
         delete?: never;
@@ -1625,8 +1641,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sends a ping to a webhook endpoint.
-         * The event is `webhook.ping`. One attempt is made, also to a disabled endpoint; the record of the delivery tells how it went.
+         * Send a test event
+         * Sends one `webhook.ping`, without retries, even to a disabled endpoint. Read the delivery to see the result.
          */
         post: operations["testWebhook"];
         delete?: never;
@@ -1637,9 +1653,9 @@ export interface paths {
     };
 }
 export type webhooks = Record<string, never>;
-/** A credential of a program, sent as `Authorization: AccessKey ak_…`. */
+/** A credential for programs, sent as `Authorization: AccessKey ak_…`. */
 export type Accesskey = {
-    /** The agent that made the key; null when another key or the platform did. */
+    /** The agent that created the key. Null when another key or the platform did. */
     agent_id: string | null;
     /** Format: uuid */
     customer_id: string;
@@ -1652,12 +1668,12 @@ export type Accesskey = {
     tm_delete: TimestampOrNull;
     /** Null when the key never expires. */
     tm_expire: TimestampOrNull;
-    /** Accurate to a minute; null while it was never used. */
+    /** Accurate to a minute. Null if it was never used. */
     tm_last_used: TimestampOrNull;
-    /** Until when the secret before the last rotation works, too. */
+    /** Until when the secret before the last rotation still works. */
     tm_overlap_end: TimestampOrNull;
     tm_update: Timestamp;
-    /** The first 11 characters of the key, to recognise it by. */
+    /** The first 11 characters of the key, so that you can recognise it. */
     token_prefix: string;
 };
 export type AccesskeyCreate = {
@@ -1702,9 +1718,9 @@ export type AccesskeyWithToken = Accesskey & {
     /** The key itself. Shown once. */
     token: string;
 };
-/** One step of a flow. Text options may hold variables as `${name}`; an unknown one becomes empty. */
+/** One step of a flow. Text options may contain variables as `${name}`; unknown ones become empty. */
 export type Action = ActionAnswer | ActionTalk | ActionPlay | ActionDigitsReceive | ActionBranch | ActionGoto | ActionConnect | ActionSleep | ActionRecordingStart | ActionRecordingStop | ActionWebhookSend | ActionHangup;
-/** Answers an incoming call. On a call that is answered already it does nothing. */
+/** Answers an incoming call. Does nothing on a call that is already answered. */
 export type ActionAnswer = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1713,7 +1729,7 @@ export type ActionAnswer = {
     type: "answer";
 };
 export type ActionAnswerOption = Record<string, never>;
-/** Goes to an action by the value of a variable. */
+/** Jumps to an action depending on the value of a variable. */
 export type ActionBranch = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1736,7 +1752,7 @@ export type ActionBranchOption = {
      */
     variable?: VariableName;
 };
-/** Dials destinations and bridges the first that answers with the call. Goes on when the two are apart again, unless the caller hung up. */
+/** Dials destinations and bridges the first one that answers with the call. Continues when the two are separated, unless the caller hung up. */
 export type ActionConnect = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1752,19 +1768,19 @@ export type ActionConnectOption = {
      */
     dial_timeout?: number;
     /**
-     * Lets the caller hear what the destination sends before it answers.
+     * Lets the caller hear what the destination plays before it answers.
      * @default false
      */
     early_media?: boolean;
     /**
-     * Hangs the caller up with the cause of the destination when nobody answered.
+     * Hangs up the caller with the destination's cause when nobody answered.
      * @default false
      */
     relay_reason?: boolean;
-    /** Who the destination sees; the source of the call when left out. */
+    /** What the destination sees as caller. Default: the source of the call. */
     source?: AddressInput;
 };
-/** Collects digits into `voipbin.call.digits`, replacing what was there. Digits pressed while the action before ran come first. */
+/** Collects digits into `voipbin.call.digits`, replacing its old value. Digits pressed during the previous action are included. */
 export type ActionDigitsReceive = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1795,7 +1811,7 @@ export type ActionDigitsReceiveOption = {
      */
     length?: number;
 };
-/** Goes to an action. */
+/** Jumps to an action, a limited number of times. */
 export type ActionGoto = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1804,14 +1820,14 @@ export type ActionGoto = {
 };
 export type ActionGotoOption = {
     /**
-     * How often to jump within one run; after that the next action follows. 0 to 100.
+     * How often to jump within one run. After that, the next action follows. 0 to 100.
      * @default 1
      */
     loop_count?: number;
     /** Format: uuid */
     target_id: string;
 };
-/** Hangs the call up and ends the run. */
+/** Hangs up the call and ends the run. */
 export type ActionHangup = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1825,7 +1841,7 @@ export type ActionHangup = {
 };
 export type ActionHangupOption = {
     /**
-     * What the far end of a call not yet answered is told.
+     * What the far end is told if the call has not been answered.
      * @default normal_clearing
      */
     reason?: HangupCause;
@@ -1834,7 +1850,7 @@ export type ActionHangupOption = {
 export type ActionId = string;
 /** The action that follows; the next one of the list when left out or null. */
 export type ActionNextId = string | null;
-/** Plays sound files and goes on after the last one. A file that cannot be fetched is passed over. */
+/** Plays audio files and continues after the last one. A file that cannot be fetched is skipped. */
 export type ActionPlay = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1845,7 +1861,7 @@ export type ActionPlayOption = {
     /** http or https, WAV or MP3; one after another. 1 to 20 items. */
     stream_urls: string[];
 };
-/** Starts recording the call and goes on at once. */
+/** Starts recording the call and continues at once. */
 export type ActionRecordingStart = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1865,14 +1881,14 @@ export type ActionRecordingStartOption = {
     /** @default false */
     beep_start?: boolean;
     /**
-     * Seconds after which it ends; 0 for no limit. 0 to 86,400.
+     * Seconds after which the recording ends; 0 for no limit. 0 to 86,400.
      * @default 0
      */
     duration?: number;
     /** @default none */
     end_of_key?: RecordingEndKey;
     /**
-     * Seconds of silence that end it; 0 for never. 0 to 3,600.
+     * Seconds of silence after which the recording ends; 0 for never. 0 to 3,600.
      * @default 0
      */
     end_of_silence?: number;
@@ -1898,7 +1914,7 @@ export type ActionResult = {
     digits?: string;
     /** Of `connect` when nobody answered; also the variable `voipbin.connect.hangup_cause`. */
     hangup_cause?: HangupCause;
-    /** `skipped`: it needs a call and there is none. */
+    /** `skipped`: the action needs a call and there is none. */
     outcome: "ok" | "failed" | "skipped" | "timeout" | "canceled";
     /** Of `recording_start`; also the variable `voipbin.recording.id`. */
     recording_id?: string;
@@ -1914,7 +1930,7 @@ export type ActionSleepOption = {
     /** Milliseconds. 0 to 3,600,000. */
     duration: number;
 };
-/** Speaks a text and goes on when it is spoken. Answers the call first when nobody has. */
+/** Speaks a text and continues when it has been spoken. Answers the call first if needed. */
 export type ActionTalk = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1932,7 +1948,7 @@ export type ActionTalkOption = {
     voice?: Voice;
 };
 export type ActionType = "answer" | "talk" | "play" | "digits_receive" | "branch" | "goto" | "connect" | "sleep" | "recording_start" | "recording_stop" | "webhook_send" | "hangup";
-/** Sends a request to a server of the customer, signed like a webhook. */
+/** Sends an HTTP request to your server, signed like a webhook. */
 export type ActionWebhookSend = {
     id?: ActionId;
     next_id?: ActionNextId;
@@ -1941,7 +1957,7 @@ export type ActionWebhookSend = {
 };
 export type ActionWebhookSendOption = {
     /**
-     * Body as it is sent. At most 65,536 characters.
+     * Request body, sent as it is. At most 65,536 characters.
      * @default
      */
     data?: string;
@@ -1960,11 +1976,11 @@ export type ActionWebhookSendOption = {
     /** http or https. 1 to 2,048 characters. */
     uri: string;
 };
-/** One run of a flow. */
+/** One run of a flow, on a call or without one. */
 export type Activeflow = {
     /** Equal to `reference_id` when that is a call. */
     call_id: string | null;
-    /** The action under way, its variables filled in; null before the first and after the last. */
+    /** The current action, with its variables filled in. Null before the first and after the last. */
     current_action: Action | null;
     /** Format: uuid */
     customer_id: string;
@@ -1972,11 +1988,11 @@ export type Activeflow = {
     end_reason: ActiveflowEndReason | null;
     /** At most the last 100, oldest first. */
     executed_actions: ExecutedAction[];
-    /** Null when it was started with actions of its own. */
+    /** Null when it was started with inline actions. */
     flow_id: string | null;
     /** Format: uuid */
     id: string;
-    /** Id of what it runs on; null for `api`. */
+    /** Id of what it runs on. Null for `api`. */
     reference_id: string | null;
     reference_type: ActiveflowReferenceType;
     status: ActiveflowStatus;
@@ -1985,7 +2001,7 @@ export type Activeflow = {
     tm_end: TimestampOrNull;
     tm_update: Timestamp;
     webhook_method: WebhookMethod;
-    /** Where the events of this run and its calls are sent as well. */
+    /** The events of this run and its calls are also sent here. */
     webhook_uri: string | null;
 };
 export type ActiveflowCreate = {
@@ -1997,10 +2013,10 @@ export type ActiveflowCreate = {
     variables?: VariableMap;
     /** @default POST */
     webhook_method?: WebhookMethod;
-    /** Gets the events of this run as well. */
+    /** The events of this run are also sent here. */
     webhook_uri?: HttpUrl;
 };
-/** `completed`: past its last action. `stopped`: by request. `hung_up`: the call ended first. `limit_reached`: more than 1,000 actions ran. */
+/** `completed`: the last action is done. `stopped`: by a request. `hung_up`: the call ended first. `limit_reached`: more than 1,000 actions ran. */
 export type ActiveflowEndReason = "completed" | "stopped" | "hung_up" | "limit_reached" | "failed";
 export type ActiveflowList = {
     next_page_token: string;
@@ -2031,14 +2047,14 @@ export type Address = {
     detail: string;
     /** At most 255 characters. */
     name: string;
-    /** Phone number, SIP URI, extension, or the id of an agent or conference. At most 255 characters. */
+    /** Phone number in E.164, SIP URI, extension, or the id of an agent. At most 255 characters. */
     target: string;
-    /** Display name of the target as the network shows it. At most 255 characters. */
+    /** Display name. At most 255 characters. */
     target_name: string;
     type: AddressType;
 };
 /**
- * One end of a call as a request names it. Without `type` it is told from the form of `target`.
+ * One end of a call, in a request. Without `type`, the type is derived from the form of `target`.
  * @example {
  *       "type": "tel",
  *       "target": "+15551234567"
@@ -2056,7 +2072,7 @@ export type AddressInput = {
     type?: AddressType;
 };
 export type AddressType = "agent" | "conference" | "extension" | "sip" | "tel";
-/** A person who works for a customer, signs in with user name and password, and can be called. */
+/** A person who works for a customer: logs in with a user name and password, and can be called. */
 export type Agent = {
     addresses: Address[];
     /** Format: uuid */
@@ -2130,10 +2146,10 @@ export type AgentUpdate = {
     ring_method?: RingMethod;
 };
 export type AudioCodec = "PCMU" | "PCMA" | "G722" | "opus";
-/** One line of the audit log. Append-only. */
+/** One entry of the append-only audit log. */
 export type Audit = {
     action: AuditAction;
-    /** Id of the agent or access key; the service name for `system`; empty when nobody is known. At most 64 characters. */
+    /** Id of the agent or access key, or the service name for `system`. Empty when unknown. At most 64 characters. */
     actor_id: string;
     actor_type: "agent" | "accesskey" | "super_admin" | "system" | "anonymous";
     /** Format: uuid */
@@ -2150,7 +2166,7 @@ export type Audit = {
     id: string;
     /** At most 64 characters. */
     request_id: string;
-    /** Empty when the action was about no stored resource. At most 64 characters. */
+    /** Empty when no stored resource was involved. At most 64 characters. */
     resource_id: string;
     /** At most 64 characters. */
     resource_type: string;
@@ -2214,18 +2230,18 @@ export type BalanceAdjustment = {
     /** Millionths of a US dollar. 1 to 1,000,000,000,000. */
     amount: number;
     /**
-     * Why, as the ledger shall say. At most 1,000 characters.
+     * The reason, as shown in the ledger. At most 1,000 characters.
      * @default
      */
     detail?: string;
 };
 /** One row of the ledger. There is at most one for each reference. */
 export type Billing = {
-    /** Negative when it costs the customer; 0 while reserved and when released. */
+    /** Negative for a charge. 0 while reserved and when released. */
     amount: MicroUsd;
     /** 0 once finished or released. */
     amount_reserved: MicroUsd;
-    /** Balance of the account right after this row; null while reserved. */
+    /** Balance right after this row. Null while reserved. */
     balance_after: MicroUsd | null;
     /** Started minutes, or pieces. */
     billable_units: number;
@@ -2240,7 +2256,7 @@ export type Billing = {
     /** Format: uuid */
     id: string;
     rate_per_unit: MicroUsd;
-    /** Id of what is paid for; of the row itself for `credit_adjustment`. */
+    /** Id of what is paid for. For `credit_adjustment`, the id of the row itself. */
     reference_id: string;
     reference_type: BillingReferenceType;
     source: string;
@@ -2251,16 +2267,16 @@ export type Billing = {
     tm_delete: TimestampOrNull;
     tm_update: Timestamp;
     transaction_type: BillingTransactionType;
-    /** Seconds, for what is paid by time; null until the end. */
+    /** Seconds used, for what is paid by time. Null until the end. */
     usage_duration: number | null;
 };
 /** The credit of a customer. Every customer has one. */
 export type BillingAccount = {
-    /** Millionths of a US dollar, reservations included. */
+    /** Millionths of a US dollar, including reservations. */
     balance: MicroUsd;
-    /** Below it `billing_account.balance_low` is sent, once until the balance is above again. */
+    /** When the balance falls below this, the event `billing_account.balance_low` is sent, once until the balance is above it again. */
     balance_low_threshold: MicroUsd;
-    /** The part that running calls have reserved. */
+    /** The part reserved by running calls. */
     balance_reserved: MicroUsd;
     currency: "USD";
     /** Format: uuid */
@@ -2290,7 +2306,7 @@ export type BillingList = {
     next_page_token: string;
     result: Billing[];
 };
-/** A price. It belongs to the operator. */
+/** A price set by the operator. */
 export type BillingRate = {
     cost_type: CostType;
     /** The customer of the operator. */
@@ -2298,13 +2314,13 @@ export type BillingRate = {
     /** Format: uuid */
     id: string;
     name: string;
-    /** Beginning of the numbers it is for; empty for all. */
+    /** Prefix of the numbers it applies to. Empty for all. */
     prefix: string;
     rate_per_unit: MicroUsd;
     tm_create: Timestamp;
     tm_delete: TimestampOrNull;
     tm_update: Timestamp;
-    /** Seconds of one unit, every started one counts; 0 for a price by piece. */
+    /** Seconds per unit; every started unit is charged. 0 for a price per piece. */
     unit_duration: number;
 };
 export type BillingRateCreate = {
@@ -2342,19 +2358,19 @@ export type BillingRateUpdate = {
 export type BillingReferenceType = "call" | "number" | "number_renew" | "credit_adjustment";
 export type BillingStatus = "reserved" | "finished" | "released";
 export type BillingTransactionType = "usage" | "top_up" | "adjustment" | "refund";
-/** One SIP leg. Two people who talk through the platform are two calls in one bridge. */
+/** One SIP leg between the platform and a phone. When two people talk, that is two calls in one bridge. */
 export type Call = {
     /** Format: uuid */
     activeflow_id: string | null;
-    /** Legs that were dialled for this call. */
+    /** Legs dialled for this call. */
     chained_call_ids: string[];
     /** Format: uuid */
     customer_id: string;
     destination: Address;
-    /** Seconds. */
+    /** How long the destination may ring. Seconds. */
     dial_timeout: number;
     direction: CallDirection;
-    /** Seconds from answer to end, rounded up; 0 when nobody answered; null before the end. */
+    /** Seconds from answer to end, rounded up. 0 when nobody answered; null until the call ends. */
     duration: number | null;
     /** Format: uuid */
     flow_id: string | null;
@@ -2362,21 +2378,21 @@ export type Call = {
     groupcall_id: string | null;
     hangup_by: HangupBy | null;
     hangup_cause: HangupCause | null;
-    /** Final SIP status of the leg, for example 486; null when there was none. */
+    /** Final SIP status of the leg, for example 486. Null when there was none. */
     hangup_sip_code: number | null;
     hold: boolean;
     /** Format: uuid */
     id: string;
-    /** The call this leg was dialled for; it is hung up with it. */
+    /** The call this leg was dialled for. This leg is hung up when that call ends. */
     master_call_id: string | null;
     /** Seconds from the answer. */
     max_duration: number;
     /** Null when nothing is muted. */
     mute_direction: MuteDirection | null;
-    /** Id of the customer or the agent, as `owner_type` says. */
+    /** Id of the customer or agent, depending on `owner_type`. */
     owner_id: string;
     owner_type: OwnerType;
-    /** The recording that runs now. */
+    /** The running recording. */
     recording_id: string | null;
     /** All recordings, oldest first. */
     recording_ids: string[];
@@ -2424,7 +2440,7 @@ export type CallCreated = Call & {
     calls: Call[];
     groupcalls: Groupcall[];
 };
-/** As the platform sees it. */
+/** Seen from the platform: `incoming` means that somebody calls the platform. */
 export type CallDirection = "incoming" | "outgoing";
 export type CallDtmf = {
     /** 1 to 64 characters. */
@@ -2442,7 +2458,7 @@ export type CallDtmf = {
 };
 export type CallHangup = {
     /**
-     * What the far end of a call not yet answered is told.
+     * What the far end is told if the call has not been answered.
      * @default normal_clearing
      */
     reason?: HangupCause;
@@ -2463,14 +2479,14 @@ export type CallRecordingStart = {
     /** @default false */
     beep_start?: boolean;
     /**
-     * Seconds after which it ends; 0 for no limit. 0 to 86,400.
+     * Seconds after which the recording ends; 0 for no limit. 0 to 86,400.
      * @default 0
      */
     duration?: number;
     /** @default none */
     end_of_key?: RecordingEndKey;
     /**
-     * Seconds of silence that end it; 0 for never. 0 to 3,600.
+     * Seconds of silence after which the recording ends; 0 for never. 0 to 3,600.
      * @default 0
      */
     end_of_silence?: number;
@@ -2486,10 +2502,10 @@ export type CallTalk = {
     text: string;
     voice?: Voice;
 };
-/** `connect`: a leg that an action `connect` dialled for another call. */
+/** `flow`: a call of its own. `connect`: a leg dialled by a `connect` action for another call. */
 export type CallType = "flow" | "connect";
 export type CostType = "call_pstn_outgoing" | "call_pstn_incoming" | "call_vn" | "call_extension" | "number" | "number_renew";
-/** A tenant of the platform. Everything else belongs to exactly one customer. */
+/** A tenant of the platform. Every other resource belongs to exactly one customer. */
 export type Customer = {
     /** Postal address. */
     address: string;
@@ -2501,7 +2517,7 @@ export type Customer = {
     /** Format: uuid */
     id: string;
     name: string;
-    /** Contact number, free form; not a number that can be called through the platform. */
+    /** Contact number, free form. */
     phone_number: string;
     rate_limits: RateLimits;
     status: CustomerStatus;
@@ -2509,7 +2525,7 @@ export type Customer = {
     tm_delete: TimestampOrNull;
     tm_update: Timestamp;
     webhook_method: WebhookMethod;
-    /** Where every public event of this customer is sent; null switches it off. */
+    /** Every public event of this customer is sent here. Null turns it off. */
     webhook_uri: string | null;
 };
 export type CustomerCreate = {
@@ -2523,7 +2539,7 @@ export type CustomerCreate = {
      * @default
      */
     detail?: string;
-    /** Unique among live customers. At most 255 characters. */
+    /** Unique among customers that are not deleted. At most 255 characters. */
     email: string;
     /** 1 to 255 characters. */
     name: string;
@@ -2581,7 +2597,7 @@ export type CustomerUpdate = {
     webhook_uri?: HttpUrl | null;
 };
 export type CustomerWithSecret = Customer & {
-    /** Signs the customer-level webhook and per-activeflow webhooks. `whsec_` and base64; shown once. */
+    /** Signs requests to the customer-level webhook and to the addresses of runs. Shown once. */
     webhook_secret: string;
 };
 /** One attempt at a call, with everything its INVITE needs. */
@@ -2625,21 +2641,21 @@ export type DownloadUrlCreate = {
 export type ErrorBody = {
     details: ErrorDetail[];
     message: string;
-    /** A stable name from the catalogue of reasons. Branch on this, never on the message. */
+    /** Stable name of the exact cause, see the list of reasons. Branch on this, never on `message`. */
     reason: string;
     request_id: string;
     status: ErrorStatus;
 };
 /** One bad field of a request. */
 export type ErrorDetail = {
-    /** What would have been right. */
+    /** What a valid value looks like. */
     expected?: string;
-    /** JSON pointer into the body, or `/name` of a path or query parameter. */
+    /** JSON pointer (RFC 6901) into the body, or `/name` of a path or query parameter. */
     field: string;
-    /** The rule it broke, named as in JSON Schema: required, type, enum, maxLength, … */
+    /** The violated rule, named as in JSON Schema: `required`, `type`, `enum`, `maxLength` and so on. */
     rule: string;
 };
-/** The body of every answer that is not a success. */
+/** The body of every error response. */
 export type ErrorResponse = {
     error: ErrorBody;
 };
@@ -2655,19 +2671,19 @@ export type ExecutedAction = {
     tm_finish: TimestampOrNull;
     type: ActionType;
 };
-/** An account that SIP phones and browsers register with, and that can be called. */
+/** An account that SIP phones and browsers register with, so that they can be called. */
 export type Extension = {
     contacts: ExtensionContact[];
     /** Format: uuid */
     customer_id: string;
     detail: string;
-    /** SIP domain of the customer; also the digest realm. */
+    /** SIP domain of the customer, also the digest realm. */
     domain: string;
     extension: string;
     /** Format: uuid */
     id: string;
     name: string;
-    /** True while at least one contact is live. */
+    /** True while at least one phone is registered. */
     registered: boolean;
     tm_create: Timestamp;
     tm_delete: TimestampOrNull;
@@ -2675,7 +2691,7 @@ export type Extension = {
     /** What a phone authenticates as. Equal to `extension`. */
     username: string;
 };
-/** One phone that is registered. */
+/** A registered phone. */
 export type ExtensionContact = {
     /** Address and port the registration came from. */
     source: string;
@@ -2762,7 +2778,7 @@ export type Groupcall = {
     id: string;
     /** The call these were dialled for. */
     master_call_id: string | null;
-    /** Id of the customer or the agent, as `owner_type` says. */
+    /** Id of the customer or agent, depending on `owner_type`. */
     owner_id: string;
     owner_type: OwnerType;
     ring_method: RingMethod;
@@ -2777,7 +2793,7 @@ export type GroupcallList = {
     result: Groupcall[];
 };
 export type GroupcallStatus = "dialing" | "answered" | "completed";
-/** `local`: by the platform or a request to it. `remote`: by the far end. */
+/** `local`: the platform, or a request to it. `remote`: the far end. */
 export type HangupBy = "local" | "remote";
 export type HangupCause = "normal_clearing" | "user_busy" | "no_answer" | "call_rejected" | "unallocated_number" | "network_failure" | "timeout" | "amd" | "originator_cancel" | "failed";
 export type HttpMethod = "POST" | "GET" | "PUT" | "DELETE";
@@ -2807,7 +2823,7 @@ export type MyPasswordUpdate = {
 };
 /** A phone number of a customer and what happens when it is called. */
 export type Number = {
-    /** Runs on every call to the number; without one calls are refused. */
+    /** Runs on every call to the number. Without a flow, calls are refused. */
     call_flow_id: string | null;
     /** Format: uuid */
     customer_id: string;
@@ -2871,7 +2887,7 @@ export type OwnerType = "customer" | "agent";
 export type Permission = string;
 /** E.164 with the leading plus. At most 16 characters. */
 export type PhoneNumber = string;
-/** A carrier. It belongs to the operator. */
+/** A SIP carrier, set up by the operator. */
 export type Provider = {
     allowed_ips: string[];
     codecs: AudioCodec[];
@@ -2942,7 +2958,7 @@ export type ProviderList = {
     next_page_token: string;
     result: Provider[];
 };
-/** A disabled carrier is neither called nor may it call in. */
+/** A disabled carrier gets no calls and may not call in. */
 export type ProviderStatus = "enabled" | "disabled";
 export type ProviderUpdate = {
     /** IPv4 addresses or networks that may call in. At most 100 items. */
@@ -2965,13 +2981,13 @@ export type ProviderUpdate = {
     tech_prefix?: string;
     transport?: SipTransport;
 };
-/** Requests per minute. A burst may be twice as large; it refills at a sixtieth of the limit a second. */
+/** Requests per minute. Bursts of twice that number are possible; a sixtieth of the limit is refilled every second. */
 export type RateLimits = {
     /** 1 to 1,000,000. */
     api: number;
     /** 1 to 1,000,000. */
     call_create: number;
-    /** Per address and user name. 1 to 1,000,000. */
+    /** Per IP address and user name. 1 to 1,000,000. */
     login: number;
     /** 1 to 1,000,000. */
     message_create: number;
@@ -2993,7 +3009,7 @@ export type Recording = {
     format: RecordingFormat;
     /** Format: uuid */
     id: string;
-    /** Id of the customer or the agent, as `owner_type` says. */
+    /** Id of the customer or agent, depending on `owner_type`. */
     owner_id: string;
     owner_type: OwnerType;
     /** Format: uuid */
@@ -3015,9 +3031,9 @@ export type RecordingList = {
 };
 /** `ended`: the file is stored. */
 export type RecordingStatus = "initiating" | "recording" | "stopping" | "ended" | "failed";
-/** Seconds to wait before each attempt; as many attempts as there are numbers. A little is added at random. 1 to 10 items. */
+/** Seconds to wait before each attempt, one number per attempt. Up to a tenth is added at random. 1 to 10 items. */
 export type RetrySchedule = number[];
-/** `ring_all` dials every address at once, `linear` one after another in their order. */
+/** `ring_all` dials all addresses at once, `linear` one after another. */
 export type RingMethod = "ring_all" | "linear";
 /** Which carrier takes calls to which numbers. */
 export type Route = {
@@ -3080,12 +3096,12 @@ export type RouteUpdate = {
 };
 export type SecretRotate = {
     /**
-     * Seconds for which the old secret stays valid beside the new one. 0 to 604,800.
+     * Seconds for which the old secret stays valid. 0 ends it at once. 0 to 604,800.
      * @default 86400
      */
     overlap?: number;
 };
-/** Header -> value, added to every INVITE. Headers that SIP itself needs are refused. At most 20 entries. */
+/** Headers added to every INVITE, by name. Headers that SIP itself needs are refused. At most 20 entries. */
 export type SipHeaders = {
     [key: string]: string;
 };
@@ -3102,7 +3118,7 @@ export type StorageFile = {
     /** Format: uuid */
     id: string;
     name: string;
-    /** Id of the customer or the agent, as `owner_type` says. */
+    /** Id of the customer or agent, depending on `owner_type`. */
     owner_id: string;
     owner_type: OwnerType;
     /** Id of what the file belongs to. */
@@ -3134,12 +3150,12 @@ export type VariableMap = {
 export type VariableName = string;
 /** `female`, `male`, or a voice of the speech engine by name. The default voice of the language when left out or unknown. At most 64 characters. */
 export type Voice = string;
-/** An HTTP endpoint of the customer that events are sent to. */
+/** An HTTP endpoint that events are sent to. */
 export type Webhook = {
     /** Format: uuid */
     customer_id: string;
     detail: string;
-    /** What the platform saw when it disabled the endpoint, for people. Null when somebody did. */
+    /** Why the platform disabled the endpoint, in words. Null when a request did. */
     disabled_detail: string | null;
     /** Null while enabled. */
     disabled_reason: WebhookDisabledReason | null;
@@ -3150,7 +3166,7 @@ export type Webhook = {
     id: string;
     method: WebhookMethod;
     name: string;
-    /** Whether events of one resource wait for each other. */
+    /** Whether events of one resource are delivered one after another. */
     ordered: boolean;
     retry_schedule: RetrySchedule;
     status: WebhookStatus;
@@ -3158,33 +3174,57 @@ export type Webhook = {
     timeout: number;
     tm_create: Timestamp;
     tm_delete: TimestampOrNull;
-    /** Since when no attempt has succeeded. Null after a success. */
+    /** Time of the first failure since the last success. Null after a success. */
     tm_failing: TimestampOrNull;
     tm_last_failure: TimestampOrNull;
     tm_last_success: TimestampOrNull;
-    /** Until when payloads are signed with an older secret, too. */
+    /** Until when payloads are also signed with older secrets. */
     tm_secret_overlap_end: TimestampOrNull;
     tm_update: Timestamp;
     uri: string;
 };
-/** One request of a delivery and its answer. */
+/** An address outside `webhooks` that fails: the customer-level `webhook_uri`, or the server that runs send their events to. It exists while it fails, and is the data of the events that say so. */
+export type WebhookAddress = {
+    /** Format: uuid */
+    customer_id: string;
+    /** Why the platform disabled the address, in words. */
+    disabled_detail: string | null;
+    /** Null while enabled. */
+    disabled_reason: WebhookDisabledReason | null;
+    /** Failed attempts since the last success. */
+    failure_count: number;
+    /** Format: uuid */
+    id: string;
+    status: WebhookStatus;
+    target_type: WebhookAddressType;
+    tm_create: Timestamp;
+    /** Time of the first failure since the last success. */
+    tm_failing: Timestamp;
+    tm_last_failure: Timestamp;
+    tm_update: Timestamp;
+    /** The address of the last failed request. */
+    uri: string;
+};
+/** `customer`: the customer-level webhook. `activeflow`: the addresses of runs and of `webhook_send` actions on one server. */
+export type WebhookAddressType = "customer" | "activeflow";
+/** One request of a delivery and its response. */
 export type WebhookAttempt = {
     /** Counts from 1. */
     attempt: number;
     /** Format: uuid */
     customer_id: string;
-    /** Until the answer was read or given up. */
+    /** Until the response was read or given up. */
     duration_ms: number;
-    /** Why no answer came: timeout, connection refused, certificate, address not public, … */
+    /** Why no answer came, such as `timeout: no complete answer within 10 s`, or that the answer was a redirect. Null for every other answer. */
     error: string | null;
     event_type: string;
     /** Format: uuid */
     id: string;
     method: HttpMethod;
     outcome: WebhookAttemptOutcome;
-    /** The address the connection went to. Null when there was none, such as for an unknown name. */
+    /** IP address of the connection. Null when there was none, such as for an unknown host name. */
     remote_ip: string | null;
-    /** Signatures are shortened. */
+    /** As sent; signatures are shortened. */
     request_headers: {
         [key: string]: string;
     };
@@ -3194,11 +3234,11 @@ export type WebhookAttempt = {
     response_headers: {
         [key: string]: string;
     };
-    /** Null when no answer came. Only 2xx is success; redirects are not followed. */
+    /** Null when no response came. Only 2xx is a success; redirects are not followed. */
     status_code: number | null;
     tm_create: Timestamp;
     tm_start: Timestamp;
-    /** Where it went; an endpoint may have moved between attempts. */
+    /** Where the request went. An endpoint may have moved between attempts. */
     uri: string;
     /** Format: uuid */
     webhook_delivery_id: string;
@@ -3231,7 +3271,7 @@ export type WebhookCreate = {
      */
     name?: string;
     /**
-     * Whether an event waits until the earlier ones of the same resource are delivered or given up.
+     * Whether an event waits until earlier events of the same resource have been delivered or given up.
      * @default true
      */
     ordered?: boolean;
@@ -3257,16 +3297,16 @@ export type WebhookCreate = {
     timeout?: number;
     uri: HttpUrl;
 };
-/** One event on its way to one place. */
+/** One event for one target. */
 export type WebhookDelivery = {
     /** Format: uuid */
     activeflow_id: string | null;
     attempt_count: number;
     /** Format: uuid */
     customer_id: string;
-    /** Also `id` of the payload and header `webhook-id`; the same for every attempt and replay. */
+    /** Also the `id` of the payload and the header `webhook-id`. The same in every attempt and replay. */
     event_id: string;
-    /** Dotted; the payload carries it with underscores. */
+    /** With a dot, `call.hungup`. The payload has an underscore, `call_hungup`. */
     event_type: string;
     /** Format: uuid */
     id: string;
@@ -3285,29 +3325,29 @@ export type WebhookDelivery = {
     uri: string;
     /** Format: uuid */
     webhook_id: string | null;
-    /** The replay of a time range that made it. */
+    /** The replay of a time range that created it. */
     webhook_replay_id: string | null;
 };
 export type WebhookDeliveryDetail = WebhookDelivery & {
     /** Oldest first. */
     attempts: WebhookAttempt[];
-    /** Exactly what is sent and signed, without the signature. */
+    /** The payload, exactly as it is sent and signed. */
     request_body: string;
 };
 export type WebhookDeliveryList = {
     next_page_token: string;
     result: WebhookDelivery[];
 };
-/** `failed`: given up after the last attempt. */
+/** `pending`: waiting for its first or next attempt. `failed`: given up after the last attempt. `canceled`: not sent, because the target was disabled or deleted. */
 export type WebhookDeliveryStatus = "pending" | "succeeded" | "failed" | "canceled";
-/** `gone`: it answered 410. `failing`: nothing has got through for days. */
+/** `manual`: by a request. `gone`: it answered 410. `failing`: no delivery has succeeded for days. */
 export type WebhookDisabledReason = "manual" | "gone" | "failing";
 export type WebhookList = {
     next_page_token: string;
     result: Webhook[];
 };
 export type WebhookMethod = "POST" | "PUT";
-/** The events of a time range on their way to an endpoint again. */
+/** Events of a time range that are sent to an endpoint again. */
 export type WebhookReplay = {
     canceled_count: number;
     /** Format: uuid */
@@ -3317,7 +3357,7 @@ export type WebhookReplay = {
     failed_count: number;
     /** Format: uuid */
     id: string;
-    /** Of them under way. */
+    /** Deliveries that have not ended yet. */
     pending_count: number;
     /** Deliveries queued again so far. */
     queued_count: number;
@@ -3327,7 +3367,7 @@ export type WebhookReplay = {
     tm_delete: TimestampOrNull;
     tm_finish: TimestampOrNull;
     tm_from: Timestamp;
-    /** How far the range has been read: when the last delivery that was queued again had been made. */
+    /** How far the range has been read: creation time of the last delivery that was queued again. */
     tm_position: TimestampOrNull;
     tm_to: Timestamp;
     tm_update: Timestamp;
@@ -3349,11 +3389,11 @@ export type WebhookReplayCreate = {
      *     ]
      */
     event_types?: EventFilter[];
-    /** Deliveries made at this time or later. */
+    /** Deliveries created at this time or later. */
     tm_from: string;
-    /** Deliveries made before this time; now unless said. */
+    /** Deliveries created before this time. Default: now. */
     tm_to?: string;
-    /** The endpoint. Left out: the customer-level webhook. */
+    /** The endpoint. Without it, the customer-level webhook. */
     webhook_id?: string;
 };
 export type WebhookReplayList = {
@@ -3361,10 +3401,10 @@ export type WebhookReplayList = {
     result: WebhookReplay[];
 };
 export type WebhookReplaySource = "failed" | "canceled" | "succeeded";
-/** `completed`: everything is sent again and over. */
+/** `completed`: every delivery has succeeded or failed. */
 export type WebhookReplayStatus = "running" | "completed" | "canceled";
 export type WebhookStatus = "enabled" | "disabled";
-/** `customer`: the customer-level webhook. `activeflow`: that of a run. `action`: an action `webhook_send`. */
+/** `webhook`: an endpoint. `customer`: the customer-level webhook. `activeflow`: the address of a run. `action`: a `webhook_send` action. */
 export type WebhookTargetType = "webhook" | "customer" | "activeflow" | "action";
 export type WebhookUpdate = {
     /** At most 1,000 characters. */
@@ -3374,7 +3414,7 @@ export type WebhookUpdate = {
     method?: WebhookMethod;
     /** At most 255 characters. */
     name?: string;
-    /** Whether an event waits until the earlier ones of the same resource are delivered or given up. */
+    /** Whether an event waits until earlier events of the same resource have been delivered or given up. */
     ordered?: boolean;
     retry_schedule?: RetrySchedule;
     status?: WebhookStatus;
@@ -3383,7 +3423,7 @@ export type WebhookUpdate = {
     uri?: HttpUrl;
 };
 export type WebhookWithSecret = Webhook & {
-    /** `whsec_` and base64; shown once. */
+    /** Signing secret, `whsec_` followed by base64. Shown once. */
     secret: string;
 };
 export interface components {
@@ -3558,6 +3598,8 @@ export interface components {
         VariableName: VariableName;
         Voice: Voice;
         Webhook: Webhook;
+        WebhookAddress: WebhookAddress;
+        WebhookAddressType: WebhookAddressType;
         WebhookAttempt: WebhookAttempt;
         WebhookAttemptList: WebhookAttemptList;
         WebhookAttemptOutcome: WebhookAttemptOutcome;
@@ -3925,8 +3967,11 @@ export interface operations {
     listAccesskeys: {
         parameters: {
             query?: {
+                /** Only keys made by this agent. */
                 agent_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -3935,7 +3980,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4032,6 +4077,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the accesskey. */
                 id: string;
             };
             cookie?: never;
@@ -4075,6 +4121,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the accesskey. */
                 id: string;
             };
             cookie?: never;
@@ -4144,6 +4191,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the accesskey. */
                 id: string;
             };
             cookie?: never;
@@ -4203,6 +4251,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
+                /** Id of the accesskey. */
                 id: string;
             };
             cookie?: never;
@@ -4270,12 +4319,19 @@ export interface operations {
     listActiveflows: {
         parameters: {
             query?: {
+                /** Only runs on this call. */
                 call_id?: string;
+                /** Only runs of this flow. */
                 flow_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only runs in this status. */
                 status?: ActiveflowStatus;
+                /** Created at this time or later. */
                 tm_create_from?: string;
+                /** Created before this time. */
                 tm_create_to?: string;
             };
             header?: never;
@@ -4284,7 +4340,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4382,6 +4438,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the activeflow. */
                 id: string;
             };
             cookie?: never;
@@ -4425,6 +4482,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the activeflow. */
                 id: string;
             };
             cookie?: never;
@@ -4472,6 +4530,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the activeflow. */
                 id: string;
             };
             cookie?: never;
@@ -4519,6 +4578,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the activeflow. */
                 id: string;
             };
             cookie?: never;
@@ -4562,6 +4622,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the activeflow. */
                 id: string;
             };
             cookie?: never;
@@ -4631,6 +4692,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the activeflow. */
                 id: string;
                 name: VariableName;
             };
@@ -4695,8 +4757,11 @@ export interface operations {
     listAgents: {
         parameters: {
             query?: {
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only agents in this presence status. */
                 status?: AgentStatus;
             };
             header?: never;
@@ -4705,7 +4770,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -4801,6 +4866,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the agent. */
                 id: string;
             };
             cookie?: never;
@@ -4844,6 +4910,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the agent. */
                 id: string;
             };
             cookie?: never;
@@ -4895,6 +4962,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the agent. */
                 id: string;
             };
             cookie?: never;
@@ -4960,6 +5028,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the agent. */
                 id: string;
             };
             cookie?: never;
@@ -5020,6 +5089,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the agent. */
                 id: string;
             };
             cookie?: never;
@@ -5080,6 +5150,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the agent. */
                 id: string;
             };
             cookie?: never;
@@ -5158,6 +5229,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the agent. */
                 id: string;
             };
             cookie?: never;
@@ -5207,13 +5279,21 @@ export interface operations {
     listAudits: {
         parameters: {
             query?: {
+                /** Only this kind of action. */
                 action?: AuditAction;
+                /** Only what this agent or access key did. */
                 actor_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only entries about the resource with this id. */
                 resource_id?: string;
+                /** Only entries about resources of this type. */
                 resource_type?: string;
+                /** Created at this time or later. */
                 tm_create_from?: string;
+                /** Created before this time. */
                 tm_create_to?: string;
             };
             header?: never;
@@ -5222,7 +5302,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5249,6 +5329,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the audit. */
                 id: string;
             };
             cookie?: never;
@@ -5290,10 +5371,15 @@ export interface operations {
     listAvailableNumbers: {
         parameters: {
             query?: {
+                /** ISO 3166-1 alpha-2; only normal numbers of this country. */
                 country_code?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only numbers with this prefix. */
                 prefix?: string;
+                /** Only numbers of this type. */
                 type?: NumberType;
             };
             header?: never;
@@ -5302,7 +5388,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5485,8 +5571,11 @@ export interface operations {
     listBillingAccounts: {
         parameters: {
             query?: {
+                /** Only the account of this customer. */
                 customer_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -5495,7 +5584,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5532,6 +5621,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the billing account. */
                 id: string;
             };
             cookie?: never;
@@ -5575,6 +5665,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the billing account. */
                 id: string;
             };
             cookie?: never;
@@ -5629,6 +5720,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
+                /** Id of the billing account. */
                 id: string;
             };
             cookie?: never;
@@ -5683,6 +5775,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
+                /** Id of the billing account. */
                 id: string;
             };
             cookie?: never;
@@ -5742,8 +5835,11 @@ export interface operations {
     listBillingRates: {
         parameters: {
             query?: {
+                /** Only prices of this kind. */
                 cost_type?: CostType;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -5752,7 +5848,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -5830,6 +5926,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the billing rate. */
                 id: string;
             };
             cookie?: never;
@@ -5873,6 +5970,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the billing rate. */
                 id: string;
             };
             cookie?: never;
@@ -5924,6 +6022,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the billing rate. */
                 id: string;
             };
             cookie?: never;
@@ -5969,12 +6068,19 @@ export interface operations {
     listBillings: {
         parameters: {
             query?: {
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only rows about the resource with this id. */
                 reference_id?: string;
+                /** Only rows about this kind of resource. */
                 reference_type?: BillingReferenceType;
+                /** Only rows in this status. */
                 status?: BillingStatus;
+                /** Created at this time or later. */
                 tm_create_from?: string;
+                /** Created before this time. */
                 tm_create_to?: string;
             };
             header?: never;
@@ -5983,7 +6089,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6010,6 +6116,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the billing. */
                 id: string;
             };
             cookie?: never;
@@ -6051,17 +6158,29 @@ export interface operations {
     listCalls: {
         parameters: {
             query?: {
+                /** Only calls of this run (activeflow). */
                 activeflow_id?: string;
+                /** Only calls that this agent owns. */
                 agent_id?: string;
+                /** Only calls whose destination has exactly this target. */
                 destination_target?: string;
+                /** Only calls in this direction. */
                 direction?: CallDirection;
+                /** Only calls of this flow. */
                 flow_id?: string;
+                /** Only legs of this group call. */
                 groupcall_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only calls whose source has exactly this target. */
                 source_target?: string;
+                /** Only calls in this status. */
                 status?: CallStatus;
+                /** Created at this time or later. */
                 tm_create_from?: string;
+                /** Created before this time. */
                 tm_create_to?: string;
             };
             header?: never;
@@ -6070,7 +6189,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6131,7 +6250,7 @@ export interface operations {
                     "application/json": CallCreated;
                 };
             };
-            /** `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is no number of this customer. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
+            /** `ACTION_ID_DUPLICATE`: Two actions have the same id. `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has. `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here. `DESTINATION_INVALID`: A destination cannot be understood. `INVALID_ARGUMENT`: The request is not valid. `MALFORMED_JSON`: The body is not JSON. `SOURCE_NOT_OWNED`: The source is not one of this customer's numbers. `VARIABLES_TOO_LARGE`: The variables are larger than 64 KiB in all. `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed. */
             400: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6196,6 +6315,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6239,6 +6359,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6286,6 +6407,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6296,7 +6418,7 @@ export interface operations {
             };
         };
         responses: {
-            /** Accepted; an event tells the end. */
+            /** Accepted. */
             202: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6323,7 +6445,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6346,6 +6468,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6397,6 +6520,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6430,7 +6554,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6453,6 +6577,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6486,7 +6611,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6509,6 +6634,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6546,7 +6672,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6567,10 +6693,12 @@ export interface operations {
     unmuteCall: {
         parameters: {
             query?: {
+                /** Which direction to open. */
                 direction?: MuteDirection;
             };
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6604,7 +6732,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6627,6 +6755,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6637,7 +6766,7 @@ export interface operations {
             };
         };
         responses: {
-            /** Accepted; an event tells the end. */
+            /** Accepted. */
             202: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6664,7 +6793,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6687,6 +6816,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6724,7 +6854,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6747,6 +6877,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6803,6 +6934,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the call. */
                 id: string;
             };
             cookie?: never;
@@ -6813,7 +6945,7 @@ export interface operations {
             };
         };
         responses: {
-            /** Accepted; an event tells the end. */
+            /** Accepted. */
             202: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -6849,7 +6981,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not up. `CONFLICT`: Somebody else changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7000,9 +7132,13 @@ export interface operations {
     listCustomers: {
         parameters: {
             query?: {
+                /** Only the customer with this e-mail address. */
                 email?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only customers in this status. */
                 status?: CustomerStatus;
             };
             header?: never;
@@ -7011,7 +7147,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7098,6 +7234,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the customer. */
                 id: string;
             };
             cookie?: never;
@@ -7141,6 +7278,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the customer. */
                 id: string;
             };
             cookie?: never;
@@ -7210,6 +7348,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the customer. */
                 id: string;
             };
             cookie?: never;
@@ -7264,7 +7403,9 @@ export interface operations {
     listDialRoutes: {
         parameters: {
             query: {
+                /** Whose call it is. Without it, only the default routes are used. */
                 customer_id?: string;
+                /** The number to call. */
                 target: PhoneNumber;
             };
             header?: never;
@@ -7308,9 +7449,13 @@ export interface operations {
     listExtensions: {
         parameters: {
             query?: {
+                /** Only the extension of this name. */
                 extension?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** `true`: only extensions with a registered phone. `false`: only those without. */
                 registered?: boolean;
             };
             header?: never;
@@ -7319,7 +7464,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7397,6 +7542,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the extension. */
                 id: string;
             };
             cookie?: never;
@@ -7440,6 +7586,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the extension. */
                 id: string;
             };
             cookie?: never;
@@ -7491,6 +7638,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the extension. */
                 id: string;
             };
             cookie?: never;
@@ -7536,8 +7684,11 @@ export interface operations {
     listFlows: {
         parameters: {
             query?: {
+                /** Only flows of exactly this name. */
                 name?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -7546,7 +7697,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7633,6 +7784,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the flow. */
                 id: string;
             };
             cookie?: never;
@@ -7676,6 +7828,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the flow. */
                 id: string;
             };
             cookie?: never;
@@ -7736,6 +7889,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the flow. */
                 id: string;
             };
             cookie?: never;
@@ -7781,9 +7935,13 @@ export interface operations {
     listGroupcalls: {
         parameters: {
             query?: {
+                /** Only group calls dialled for this call. */
                 master_call_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only group calls in this status. */
                 status?: GroupcallStatus;
             };
             header?: never;
@@ -7792,7 +7950,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -7829,6 +7987,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the groupcall. */
                 id: string;
             };
             cookie?: never;
@@ -7872,6 +8031,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the groupcall. */
                 id: string;
             };
             cookie?: never;
@@ -8062,10 +8222,15 @@ export interface operations {
     listNumbers: {
         parameters: {
             query?: {
+                /** Only numbers whose calls run this flow. */
                 call_flow_id?: string;
+                /** Only this number. */
                 number?: PhoneNumber;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only numbers of this type. */
                 type?: NumberType;
             };
             header?: never;
@@ -8074,7 +8239,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8182,6 +8347,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the number. */
                 id: string;
             };
             cookie?: never;
@@ -8225,6 +8391,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the number. */
                 id: string;
             };
             cookie?: never;
@@ -8276,6 +8443,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the number. */
                 id: string;
             };
             cookie?: never;
@@ -8321,8 +8489,11 @@ export interface operations {
     listProviders: {
         parameters: {
             query?: {
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only carriers in this status. */
                 status?: ProviderStatus;
             };
             header?: never;
@@ -8331,7 +8502,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8409,6 +8580,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the provider. */
                 id: string;
             };
             cookie?: never;
@@ -8452,6 +8624,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the provider. */
                 id: string;
             };
             cookie?: never;
@@ -8512,6 +8685,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the provider. */
                 id: string;
             };
             cookie?: never;
@@ -8566,12 +8740,19 @@ export interface operations {
     listRecordings: {
         parameters: {
             query?: {
+                /** Only recordings of this run. */
                 activeflow_id?: string;
+                /** Only recordings of this call. */
                 call_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only recordings in this status. */
                 status?: RecordingStatus;
+                /** Created at this time or later. */
                 tm_create_from?: string;
+                /** Created before this time. */
                 tm_create_to?: string;
             };
             header?: never;
@@ -8580,7 +8761,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8617,6 +8798,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the recording. */
                 id: string;
             };
             cookie?: never;
@@ -8660,6 +8842,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the recording. */
                 id: string;
             };
             cookie?: never;
@@ -8705,10 +8888,12 @@ export interface operations {
     getRecordingFile: {
         parameters: {
             query?: {
+                /** Seconds until the URL stops working. */
                 expire?: number;
             };
             header?: never;
             path: {
+                /** Id of the recording. */
                 id: string;
             };
             cookie?: never;
@@ -8760,10 +8945,15 @@ export interface operations {
     listRoutes: {
         parameters: {
             query?: {
+                /** Only routes of this customer. */
                 customer_id?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only routes to this carrier. */
                 provider_id?: string;
+                /** Only routes for exactly this target. */
                 target?: RouteTarget;
             };
             header?: never;
@@ -8772,7 +8962,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -8870,6 +9060,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the route. */
                 id: string;
             };
             cookie?: never;
@@ -8913,6 +9104,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the route. */
                 id: string;
             };
             cookie?: never;
@@ -8973,6 +9165,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the route. */
                 id: string;
             };
             cookie?: never;
@@ -9018,9 +9211,13 @@ export interface operations {
     listStorageFiles: {
         parameters: {
             query?: {
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only files of the thing with this id. */
                 reference_id?: string;
+                /** Only files of this kind. */
                 reference_type?: StorageFileReferenceType;
             };
             header?: never;
@@ -9029,7 +9226,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9056,6 +9253,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the storage file. */
                 id: string;
             };
             cookie?: never;
@@ -9099,6 +9297,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the storage file. */
                 id: string;
             };
             cookie?: never;
@@ -9144,7 +9343,9 @@ export interface operations {
     getStorageFileContent: {
         parameters: {
             query: {
+                /** When the URL stops working, in Unix seconds. */
                 expires: number;
+                /** What the URL carries. */
                 signature: string;
             };
             header?: never;
@@ -9210,6 +9411,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the storage file. */
                 id: string;
             };
             cookie?: never;
@@ -9268,12 +9470,19 @@ export interface operations {
     listWebhookAttempts: {
         parameters: {
             query?: {
+                /** Only attempts with this outcome. */
                 outcome?: WebhookAttemptOutcome;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Created at this time or later. */
                 tm_create_from?: string;
+                /** Created before this time. */
                 tm_create_to?: string;
+                /** Only attempts of this delivery. */
                 webhook_delivery_id?: string;
+                /** Only attempts to this endpoint. */
                 webhook_id?: string;
             };
             header?: never;
@@ -9282,7 +9491,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9317,17 +9526,29 @@ export interface operations {
     listWebhookDeliveries: {
         parameters: {
             query?: {
+                /** Only deliveries to the address of this run. */
                 activeflow_id?: string;
+                /** Only deliveries of the event with this id. */
                 event_id?: string;
+                /** Only deliveries of this event. */
                 event_type?: string;
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only events about the resource with this id. */
                 resource_id?: string;
+                /** Only deliveries in this status. */
                 status?: WebhookDeliveryStatus;
+                /** Only deliveries to this kind of target. */
                 target_type?: WebhookTargetType;
+                /** Created at this time or later. */
                 tm_create_from?: string;
+                /** Created before this time. */
                 tm_create_to?: string;
+                /** Only deliveries to this endpoint. */
                 webhook_id?: string;
+                /** Only deliveries made by this replay. */
                 webhook_replay_id?: string;
             };
             header?: never;
@@ -9336,7 +9557,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9373,6 +9594,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the webhook delivery. */
                 id: string;
             };
             cookie?: never;
@@ -9419,6 +9641,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
+                /** Id of the webhook delivery. */
                 id: string;
             };
             cookie?: never;
@@ -9452,7 +9675,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9473,8 +9696,11 @@ export interface operations {
     listWebhookReplays: {
         parameters: {
             query?: {
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only replays to this endpoint. */
                 webhook_id?: string;
             };
             header?: never;
@@ -9483,7 +9709,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9564,7 +9790,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CONFLICT`: Somebody else changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The place this went to is configured no more. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
+            /** `CONFLICT`: Somebody else changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9587,6 +9813,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the webhook replay. */
                 id: string;
             };
             cookie?: never;
@@ -9630,6 +9857,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the webhook replay. */
                 id: string;
             };
             cookie?: never;
@@ -9675,8 +9903,11 @@ export interface operations {
     listWebhooks: {
         parameters: {
             query?: {
+                /** Maximum number of rows per page. */
                 page_size?: number;
+                /** `next_page_token` of the previous page. Leave it out for the first page. */
                 page_token?: string;
+                /** Only endpoints in this status. */
                 status?: WebhookStatus;
             };
             header?: never;
@@ -9685,7 +9916,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** One page. */
+            /** One page, newest first. */
             200: {
                 headers: {
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
@@ -9772,6 +10003,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the webhook. */
                 id: string;
             };
             cookie?: never;
@@ -9815,6 +10047,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the webhook. */
                 id: string;
             };
             cookie?: never;
@@ -9875,6 +10108,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** Id of the webhook. */
                 id: string;
             };
             cookie?: never;
@@ -9925,6 +10159,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
+                /** Id of the webhook. */
                 id: string;
             };
             cookie?: never;
@@ -9979,6 +10214,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
+                /** Id of the webhook. */
                 id: string;
             };
             cookie?: never;

@@ -97,6 +97,12 @@ export interface WebhookMap {
   storage_file_created: schemas.StorageFile
   /** A file was deleted. */
   storage_file_deleted: schemas.StorageFile
+  /** The platform stopped sending to the customer-level webhook, or to the server of runs. */
+  webhook_address_disabled: schemas.WebhookAddress
+  /** A disabled address has answered and gets events again. */
+  webhook_address_enabled: schemas.WebhookAddress
+  /** The customer-level webhook, or the server of runs, has failed for a day. */
+  webhook_address_failing: schemas.WebhookAddress
   /** A webhook endpoint was created. */
   webhook_created: schemas.Webhook
   /** A webhook endpoint was deleted. */

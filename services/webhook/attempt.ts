@@ -43,11 +43,14 @@ export async function attempt(ctx: Ctx, row: DeliveryRow, place: Place, signal: 
   }
 }
 
+const redirected = (location: string | undefined): string =>
+  `redirect: not followed${location ? `; change the uri to ${location}` : ''}`.slice(0, 255)
+
 const answered = ({ status, headers, body, duration_ms, remote_ip }: HttpAnswer) => ({
   outcome: status >= 200 && status < 300 ? ('succeeded' as const) : ('failed' as const),
   status_code: status,
   duration_ms,
-  error: null,
+  error: status >= 300 && status < 400 ? redirected(headers.location) : null,
   remote_ip,
   response_headers: firstHeaders(headers),
   response_body: Buffer.from(body).toString('utf8'),

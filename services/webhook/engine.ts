@@ -1,5 +1,6 @@
 import { atMost, stamp, Wake } from '@voipbin/kernel'
 import { and, asc, eq, gt, inArray, isNotNull, lte, sql } from 'drizzle-orm'
+import { addressType, type Tried } from './addresses.ts'
 import { attempt } from './attempt.ts'
 import { Intake } from './intake.ts'
 import { Places } from './places.ts'
@@ -65,6 +66,7 @@ export class Engine {
       lease: () => this.#leaseEnd(),
       released: rows => this.#hold(rows),
       forget: id => this.places.forget(id),
+      closed: address => this.#drop(address),
     })
     this.#intake = new Intake({
       ctx,
@@ -160,6 +162,15 @@ export class Engine {
       const queue = this.#room.queue(row.queue)
       queue.ready.push(row)
       this.#room.fill(queue)
+    }
+  }
+
+  /** Gives up what waits in memory for an address; the table has it canceled. */
+  #drop({ queue: key, target_type }: Pick<Tried, 'queue' | 'target_type'>): void {
+    const { ready } = this.#room.queue(key)
+    for (const row of ready.splice(0)) {
+      if (row.webhook_id === null && addressType(row) === target_type) this.#held.delete(row.id)
+      else ready.push(row)
     }
   }
 

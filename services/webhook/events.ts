@@ -1,5 +1,6 @@
 import { publicEvents } from '@voipbin/generated/events/index'
 import type { WebhookConsumers } from '@voipbin/generated/rpc/webhook'
+import { renewCustomerAddress } from './addresses.ts'
 import { engineOf } from './engine.ts'
 import { cancelLater } from './health.ts'
 import type { Ctx } from './queue.ts'
@@ -12,6 +13,7 @@ async function fanOut(ctx: Ctx, event: Consumed): Promise<void> {
   const engine = engineOf(ctx)
   if (!engine) throw new Error('the delivery engine does not run yet')
   const mine = ctx.as(event.customer_id)
+  if (event.event_type === 'customer.updated') await renewCustomerAddress(mine, event.customer_id)
   const [level, run] = await Promise.all([customerTarget(mine), runTarget(mine, event)])
   await engine.take(event, [...level, ...run])
   if (event.event_type === 'customer.deleted') await removeAll(mine)

@@ -4,11 +4,13 @@ import { config } from './config.ts'
 import type { Ctx, WebhookTx } from './queue.ts'
 import { type AttemptRow, type WebhookRow, webhooks, webhookTable } from './schema.ts'
 
-const day_ms = 24 * 3_600_000
+export const day_ms = 24 * 3_600_000
 /** Since when an endpoint fails before its owner is told, in milliseconds. */
-const notice_ms = day_ms
+export const notice_ms = day_ms
 /** Fewer failures than these, however long ago the first was, disable nothing: an endpoint that gets an event a week is not dead. */
-const leastFailures = 5
+export const leastFailures = 5
+/** For people, when an endpoint has answered 410. */
+export const gone = 'It answered 410 Gone, which means that it wants no more events.'
 
 /**
  * Keeps an endpoint's own record of what was just tried. 410 disables it at once, days without a success do so too, after a notice; never silently:
@@ -22,11 +24,11 @@ export async function note(ctx: Ctx, tx: WebhookTx, webhook_id: string, made: re
   // Past the repo: what nobody asked for needs no audit.
   await tx.db.update(webhookTable).set(seen).where(eq(webhookTable.id, webhook_id))
   if (row.status === 'disabled') return
-  const gone = made.find(({ status_code }) => status_code === 410)
+  const isGone = made.some(({ status_code }) => status_code === 410)
   const now = { ...row, ...seen }
   const failing_ms = now.tm_failing === null ? 0 : tx.now().getTime() - Date.parse(now.tm_failing)
   const limit_ms = config.of(ctx).WEBHOOK_DISABLE_DAYS * day_ms
-  if (gone) await disable(tx, now, 'gone', 'It answered 410 Gone, which means: stop.')
+  if (isGone) await disable(tx, now, 'gone', gone)
   else if (failing_ms > limit_ms && now.failure_count >= leastFailures) await disable(tx, now, 'failing', failingDetail(now, last))
   else if (failing_ms > notice_ms && now.tm_notice === null) {
     const tm_notice = stamp(tx.now())
@@ -49,8 +51,10 @@ function record(row: WebhookRow, made: readonly AttemptRow[], now: string): Reco
   return state
 }
 
-const failingDetail = ({ tm_failing, failure_count }: WebhookRow, { status_code, error }: AttemptRow): string =>
-  `${failure_count} attempts since ${tm_failing} have failed and none succeeded; the last: ${error ?? `HTTP ${status_code}`}.`
+export const failingDetail = (
+  { tm_failing, failure_count }: Pick<WebhookRow, 'tm_failing' | 'failure_count'>,
+  { status_code, error }: AttemptRow,
+): string => `${failure_count} attempts since ${tm_failing} have failed and none succeeded; the last: ${error ?? `HTTP ${status_code}`}.`
 
 async function disable(tx: WebhookTx, row: WebhookRow, disabled_reason: 'gone' | 'failing', disabled_detail: string): Promise<void> {
   const patch = { status: 'disabled', disabled_reason, disabled_detail } as const

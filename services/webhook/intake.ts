@@ -1,8 +1,9 @@
 import { projectEvent } from '@voipbin/generated/events/index'
-import { Batch, stamp } from '@voipbin/kernel'
-import { type Ctx, heldUp, insertDeliveries, newDelivery, release, type Target } from './queue.ts'
+import { Batch, insertRows, stamp } from '@voipbin/kernel'
+import { sortByAddress } from './addresses.ts'
+import { type Ctx, ended, heldUp, insertDeliveries, newDelivery, release, type Target } from './queue.ts'
 import { payload, wants } from './rules.ts'
-import { type DeliveryRow, type WebhookRow, webhooks } from './schema.ts'
+import { type DeliveryRow, deliveryTable, type WebhookRow, webhooks } from './schema.ts'
 import { type Consumed, endpointTarget } from './targets.ts'
 
 interface Arrival {
@@ -55,8 +56,16 @@ export class Intake {
       const wanting = (byCustomer.get(event.customer_id) ?? []).filter(({ event_types }) => wants(event_types, event.event_type))
       return deliveriesOf(event, [...wanting.map(endpointTarget), ...targets])
     })
-    if (rows.length > 0) await this.#insert(rows)
+    const { open, closed } = await sortByAddress(ctx, rows)
+    if (closed.length > 0) await this.#insertCanceled(closed)
+    if (open.length > 0) await this.#insert(open)
     return arrivals.map(() => undefined)
+  }
+
+  async #insertCanceled(rows: readonly DeliveryRow[]): Promise<void> {
+    const { version: _version, ...over } = ended(stamp(this.#options.ctx.now()))
+    const canceled = rows.map(row => ({ ...row, ...over, status: 'canceled' as const }))
+    await this.#options.ctx.tx(tx => insertRows(tx.db, deliveryTable, canceled))
   }
 
   async #insert(rows: readonly DeliveryRow[]): Promise<void> {

@@ -1,5 +1,6 @@
 import { Batch, insertRows, isUnavailable, pause, stamp } from '@voipbin/kernel'
 import { and, inArray, type SQL, sql } from 'drizzle-orm'
+import { addressType, noteAddress, type Tried } from './addresses.ts'
 import { note } from './health.ts'
 import { type Ctx, ended, heldUp, release, type WebhookTx } from './queue.ts'
 import { nextDelay } from './rules.ts'
@@ -23,6 +24,8 @@ interface RecorderOptions {
   released(rows: readonly DeliveryRow[]): void
   /** What is known of an endpoint may be wrong now. */
   forget(webhook_id: string): void
+  /** An address is disabled: what waits for it is not sent. */
+  closed(address: Pick<Tried, 'queue' | 'target_type'>): void
 }
 
 const atOnce = 256
@@ -37,15 +40,17 @@ export class Recorder {
   #lease: () => string
   #released: (rows: readonly DeliveryRow[]) => void
   #forget: (webhook_id: string) => void
+  #closed: RecorderOptions['closed']
   #batch = new Batch<Outcome, Following>(atOnce, outcomes => this.#write(outcomes), { linger_ms })
-  /** Endpoints without a failure -> when that was written down, epoch milliseconds. */
+  /** Endpoints and addresses without a failure -> when that was written down, epoch milliseconds. */
   #calm = new Map<string, number>()
 
-  constructor({ ctx, lease, released, forget }: RecorderOptions) {
+  constructor({ ctx, lease, released, forget, closed }: RecorderOptions) {
     this.#ctx = ctx
     this.#lease = lease
     this.#released = released
     this.#forget = forget
+    this.#closed = closed
   }
 
   /** Resolves when it is written. A database that is away is waited for: what was sent must not be sent again because nobody wrote it down. */
@@ -77,11 +82,12 @@ export class Recorder {
       return this.#next(tx, outcomes, followings)
     })
     if (released.length > 0) this.#released(released)
+    await this.#noteAddresses(outcomes)
     return followings
   }
 
   #following({ row, made }: Outcome): Following {
-    if (!made || made.outcome === 'succeeded' || (made.status_code === 410 && row.webhook_id !== null)) return { again_at: undefined }
+    if (!made || made.outcome === 'succeeded' || made.status_code === 410) return { again_at: undefined }
     const delay_ms = nextDelay(row.retry_schedule, row.attempt_count + 1)
     return { again_at: delay_ms === undefined ? undefined : this.#ctx.now().getTime() + delay_ms }
   }
@@ -109,22 +115,48 @@ export class Recorder {
     return tx.db.select().from(deliveryTable).where(pending(ids))
   }
 
+  /** After the rest has committed: what is known of an address is worth less than what was sent. */
+  async #noteAddresses(outcomes: readonly Outcome[]): Promise<void> {
+    const byAddress = new Map<string, Tried & { attempts: AttemptRow[] }>()
+    for (const { row, made } of outcomes) {
+      if (!made || row.webhook_id !== null || !row.queue) continue
+      const target_type = addressType(row)
+      const name = `${target_type} ${row.queue}`
+      const tried = byAddress.get(name) ?? { queue: row.queue, target_type, attempts: [] }
+      tried.attempts.push(made)
+      byAddress.set(name, tried)
+    }
+    for (const [name, tried] of byAddress) {
+      if (this.#isCalm(name, tried.attempts)) continue
+      try {
+        if (await noteAddress(this.#ctx, tried)) this.#closed(tried)
+      } catch (error) {
+        this.#ctx.log.warn('record of a webhook address not written', { err: error })
+      }
+    }
+  }
+
+  /** Whether all is well and was written down a moment ago. */
+  #isCalm(name: string, attempts: readonly AttemptRow[]): boolean {
+    const now = this.#ctx.now().getTime()
+    if (!attempts.every(({ outcome }) => outcome === 'succeeded')) {
+      this.#calm.delete(name)
+      return false
+    }
+    if (now - (this.#calm.get(name) ?? 0) < calm_ms) return true
+    if (this.#calm.size > 10_000) this.#calm.clear()
+    this.#calm.set(name, now)
+    return false
+  }
+
   async #note(tx: WebhookTx, made: readonly AttemptRow[]): Promise<void> {
-    const now = tx.now().getTime()
     const byEndpoint = Map.groupBy(made, attempt => attempt.webhook_id)
     // Always in the same order, or two processes would wait for each other.
     for (const webhook_id of [...byEndpoint.keys()].sort()) {
       const attempts = byEndpoint.get(webhook_id) ?? []
-      if (webhook_id === null) continue
-      const calm = attempts.every(({ outcome }) => outcome === 'succeeded')
-      if (calm && now - (this.#calm.get(webhook_id) ?? 0) < calm_ms) continue
+      if (webhook_id === null || this.#isCalm(webhook_id, attempts)) continue
       await note(this.#ctx, tx, webhook_id, attempts)
-      if (this.#calm.size > 10_000) this.#calm.clear()
-      if (calm) this.#calm.set(webhook_id, now)
-      else {
-        this.#calm.delete(webhook_id)
-        tx.afterCommit(async () => this.#forget(webhook_id))
-      }
+      if (attempts.some(({ outcome }) => outcome === 'failed')) tx.afterCommit(async () => this.#forget(webhook_id))
     }
   }
 }

@@ -1,8 +1,8 @@
 import { stamp } from '@voipbin/kernel'
-import { and, asc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lt, ne, type SQL, sql } from 'drizzle-orm'
 import { config } from './config.ts'
 import { type Ctx, ended } from './queue.ts'
-import { attemptTable, deliveryTable, replayTable, webhooks } from './schema.ts'
+import { type AddressRow, addressTable, attemptTable, type DeliveryRow, deliveryTable, replayTable, webhooks } from './schema.ts'
 
 const day_ms = 24 * 3_600_000
 const hour_ms = 3_600_000
@@ -21,6 +21,10 @@ export async function sweep(ctx: Ctx): Promise<void> {
   await ctx.tx(async tx => {
     const old = and(lt(replayTable.tm_create, stamp(before)), ne(replayTable.status, 'running'))
     await tx.db.delete(replayTable).where(old).limit(step)
+    await tx.db
+      .delete(addressTable)
+      .where(lt(addressTable.tm_update, stamp(before)))
+      .limit(step)
   })
 }
 
@@ -46,10 +50,20 @@ export async function cancelAll(ctx: Ctx, { webhook_id }: { webhook_id: string }
     eq(deliveryTable.status, 'pending'),
     ne(deliveryTable.event_type, 'webhook.ping'),
   )
-  for (;;) {
-    // Enabled again meanwhile: what waits now is new.
-    const endpoint = await webhooks.system.get({ db: ctx.db }, webhook_id)
-    if (endpoint?.status === 'enabled') return
+  // Enabled again meanwhile: what waits now is new.
+  await cancelWhile(ctx, waiting, async () => (await webhooks.system.get({ db: ctx.db }, webhook_id))?.status !== 'enabled')
+}
+
+/** Timer: cancels everything that waits for an address that is disabled. */
+export async function cancelAddress(ctx: Ctx, { queue, target_type }: Pick<AddressRow, 'queue' | 'target_type'>): Promise<void> {
+  const targets: DeliveryRow['target_type'][] = target_type === 'customer' ? ['customer'] : ['activeflow', 'action']
+  const waiting = and(eq(deliveryTable.queue, queue), inArray(deliveryTable.target_type, targets), eq(deliveryTable.status, 'pending'))
+  const isOff = and(eq(addressTable.queue, queue), eq(addressTable.target_type, target_type), eq(addressTable.status, 'disabled'))
+  await cancelWhile(ctx, waiting, async () => (await ctx.db.select({ id: addressTable.id }).from(addressTable).where(isOff)).length > 0)
+}
+
+async function cancelWhile(ctx: Ctx, waiting: SQL | undefined, isOff: () => Promise<boolean>): Promise<void> {
+  while (await isOff()) {
     const rows = await ctx.db.select({ id: deliveryTable.id }).from(deliveryTable).where(waiting).limit(step)
     if (rows.length === 0) return
     const ids = rows.map(row => row.id)

@@ -1,4 +1,4 @@
-import type { Webhook, WebhookAttempt, WebhookDelivery, WebhookReplay } from '@voipbin/generated/schemas'
+import type { Webhook, WebhookAddress, WebhookAttempt, WebhookDelivery, WebhookReplay } from '@voipbin/generated/schemas'
 import { owned, ownedIndexes, repo, secretText, utc } from '@voipbin/kernel'
 import { boolean, index, int, json, mediumtext, mysqlTable, unique, varchar } from 'drizzle-orm/mysql-core'
 
@@ -34,6 +34,33 @@ export const webhookTable = mysqlTable(
 export type WebhookRow = typeof webhookTable.$inferSelect
 /** Not cached: every batch of deliveries reads the endpoints of its customers anew, and notes on them go past the repo. */
 export const webhooks = repo(webhookTable, { resource: 'webhook', ttl_s: 0, rotated: ['secret'] })
+
+/** Addresses that are no endpoints, while they fail: the customer-level webhook, and the servers that runs name. */
+export const addressTable = mysqlTable(
+  'webhook_addresses',
+  {
+    id: varchar({ length: 36 }).primaryKey(),
+    customer_id: varchar({ length: 36 }).notNull(),
+    target_type: varchar({ length: 16 }).$type<WebhookAddress['target_type']>().notNull(),
+    /** That of its deliveries: customer and host. */
+    queue: varchar({ length: 80 }).notNull(),
+    uri: varchar({ length: 2048 }).notNull(),
+    status: varchar({ length: 16 }).$type<WebhookAddress['status']>().notNull(),
+    disabled_reason: varchar({ length: 16 }).$type<NonNullable<WebhookAddress['disabled_reason']>>(),
+    disabled_detail: varchar({ length: 1000 }),
+    tm_last_failure: utc().notNull(),
+    tm_failing: utc().notNull(),
+    failure_count: int().notNull(),
+    /** When the owner was told that it fails. */
+    tm_notice: utc(),
+    /** While it is disabled: when the next event is sent to see whether it answers; null for never. */
+    tm_probe: utc(),
+    tm_create: utc().notNull(),
+    tm_update: utc().notNull(),
+  },
+  t => [unique('webhook_addresses_place').on(t.queue, t.target_type), index('webhook_addresses_customer').on(t.customer_id, t.status)],
+)
+export type AddressRow = typeof addressTable.$inferSelect
 
 export const deliveryTable = mysqlTable(
   'webhook_deliveries',

@@ -7,13 +7,13 @@ import { deliveryHandlers } from './handlers/deliveries.ts'
 import { endpointHandlers } from './handlers/endpoints.ts'
 import { replayHandlers } from './handlers/replays.ts'
 import { replayStep } from './replay.ts'
-import { cancelAll, scheduleSweep, sweep } from './retention.ts'
+import { cancelAddress, cancelAll, scheduleSweep, sweep } from './retention.ts'
 import * as schema from './schema.ts'
 
 export default defineService(webhookContract, {
   handlers: { ...endpointHandlers, ...deliveryHandlers, ...replayHandlers },
   consumers,
-  timers: { cancel: cancelAll, replay: replayStep, sweep },
+  timers: { cancel: cancelAll, cancel_address: cancelAddress, replay: replayStep, sweep },
   workers: {
     engine: async ctx => {
       await scheduleSweep(ctx)

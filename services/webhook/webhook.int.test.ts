@@ -149,17 +149,23 @@ describe('deliveries', () => {
     await allOver(60)
   })
 
-  test('that got no answer say why', async () => {
-    await create('/silent', { timeout: 1, retry_schedule: [0] })
-    await create('/x', { uri: 'http://127.0.0.1:1/closed', retry_schedule: [0] })
+  test('that got no good answer say why, and what to do', async () => {
+    const once = { retry_schedule: [0] }
+    await create('/silent', { ...once, timeout: 1 })
+    await create('/x', { ...once, uri: 'http://127.0.0.1:1/closed' })
+    await create('/x', { ...once, uri: receiver.url('/x').replace('http:', 'https:') })
+    await create('/moved', once)
+    receiver.answers.set('/moved', () => ({ status: 308, body: '', headers: { location: 'https://acme.example/new' } }))
     const release = receiver.hold('/silent')
     await happen('call.created')
-    const rows = await allOver(2)
+    const rows = await allOver(4)
     release()
     const errors = await Promise.all(rows.map(async row => (await read(row.id)).attempts.map(one => [one.status_code, one.error])))
     expect(errors.flat().toSorted()).toEqual([
-      [null, expect.stringMatching(/^connection_failed: /)],
-      [null, expect.stringMatching(/^timeout: /)],
+      [null, 'connection_failed: nothing accepts connections at this address and port (ECONNREFUSED)'],
+      [null, 'timeout: no complete answer within 1 s'],
+      [null, expect.stringMatching(/^tls_failed: the server does not speak TLS on this port; is it http\? \(\w+\)$/)],
+      [308, 'redirect: not followed; change the uri to https://acme.example/new'],
     ])
   })
 })

@@ -65,6 +65,7 @@ export function openRealtime(options: RealtimeOptions) {
     hub,
     authenticate: async (frame, client) =>
       checkSession(gate, await gate.identify(frameCredential(frame), client.request_id), client.request_id),
+    resources: [...options.topicPermissions.keys()].sort(),
     mayListen: (identity, topic) => mayListen(identity, topic, options.topicPermissions, owners),
     join: customer_id => sequencer.join(customer_id),
     resume: (customer_id, seq) => sequencer.resume(customer_id, seq),

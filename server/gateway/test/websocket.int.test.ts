@@ -105,7 +105,7 @@ describe('protocol', () => {
     {
       what: 'an unknown resource',
       send: () => ({ id: 'x', type: 'subscribe', topics: [topic(tenant, 'nothing')] }),
-      reason: 'TOPIC_DENIED',
+      reason: 'TOPIC_INVALID',
       field: '/topics/0',
     },
     {

@@ -217,9 +217,28 @@ function asHttpError(error: unknown, { signal, timeout_ms }: HttpOptions, remote
   if (cause instanceof AddressRefused) return new HttpError('address_refused', cause.message, options)
   if (signal?.aborted) return new HttpError('aborted', 'the request was given up', options)
   if (error instanceof TimedOut || /TIMEOUT|ETIMEDOUT/.test(code)) {
-    return new HttpError('timeout', `no complete answer within ${timeout_ms} ms`, options)
+    return new HttpError('timeout', `no complete answer within ${timeout_ms / 1000} s`, options)
   }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return new HttpError('name_unknown', 'the name has no address', options)
-  if (/CERT|TLS|SSL|SIGNED|ISSUER/.test(code)) return new HttpError('tls_failed', `TLS failed: ${code}`, options)
-  return new HttpError('connection_failed', `the connection failed: ${code || String(cause)}`, options)
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return new HttpError('name_unknown', `the host name has no address (${code})`, options)
+  if (/CERT|TLS|SSL|SIGNED|ISSUER/.test(code)) return new HttpError('tls_failed', withCode(tlsFailures, code), options)
+  return new HttpError('connection_failed', withCode(connectionFailures, code || String(cause)), options)
 }
+
+/** What the owner of the server can do something about. Node's code follows in brackets, for a search engine. */
+const tlsFailures: readonly [RegExp, string][] = [
+  [/SELF_SIGNED/, 'the certificate is self-signed; use one of a public authority'],
+  [/EXPIRED/, 'the certificate has expired'],
+  [/ALTNAME/, 'the certificate is for another host name'],
+  [/UNABLE_TO|ISSUER/, 'the certificate cannot be verified; the server may not send the intermediate certificates'],
+  [/WRONG_VERSION|PACKET_LENGTH|HTTP_REQUEST/, 'the server does not speak TLS on this port; is it http?'],
+  [/./, 'the TLS handshake failed'],
+]
+const connectionFailures: readonly [RegExp, string][] = [
+  [/ECONNREFUSED/, 'nothing accepts connections at this address and port'],
+  [/ECONNRESET|UND_ERR_SOCKET|EPIPE/, 'the server closed the connection before its answer was complete'],
+  [/UNREACH/, 'there is no route to this address'],
+  [/HEADERS_OVERFLOW/, 'the headers of the answer are larger than 16 KiB'],
+  [/./, 'the connection failed'],
+]
+const withCode = (failures: readonly [RegExp, string][], code: string): string =>
+  `${failures.find(([pattern]) => pattern.test(code))?.[1]} (${code})`

@@ -2,6 +2,7 @@ import { projectWebhookAttempt, projectWebhookDelivery } from '@voipbin/generate
 import type { WebhookContext, WebhookHandlers } from '@voipbin/generated/rpc/webhook'
 import { type AppError, type Columns, conditions, type PageInput, selectPage, stamp, type Where } from '@voipbin/kernel'
 import { and, asc, eq, getTableColumns } from 'drizzle-orm'
+import { sortByAddress } from '../addresses.ts'
 import { engineOf } from '../engine.ts'
 import { defaultSchedule, defaultTimeout, insertDeliveries, newDelivery, type Target } from '../queue.ts'
 import { type AttemptRow, attemptTable, type DeliveryRow, deliveries, webhooks } from '../schema.ts'
@@ -49,6 +50,9 @@ export const deliveryHandlers = {
     const event = { event_id: action_run_id, event_type: 'activeflow.webhook', resource_type: 'activeflow', resource_id: activeflow_id }
     const content = { ...event, request_body: method === 'GET' ? '' : data, content_type: data_type }
     const made = newDelivery({ ...place, ...pace }, content, ctx)
+    // To a server that has been dead for days one attempt is made.
+    const { closed } = sync ? { closed: [] } : await sortByAddress(ctx, [made])
+    if (closed.length > 0) made.retry_schedule = [0]
     await ctx.tx(async tx => {
       if (!sync) await enqueue(ctx, tx, made)
       else await insertDeliveries(tx, [made], () => stamp(new Date(tx.now().getTime() + overdue_ms)))

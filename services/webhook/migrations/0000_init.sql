@@ -1,3 +1,23 @@
+CREATE TABLE `webhook_addresses` (
+	`id` varchar(36) NOT NULL,
+	`customer_id` varchar(36) NOT NULL,
+	`target_type` varchar(16) NOT NULL,
+	`queue` varchar(80) NOT NULL,
+	`uri` varchar(2048) NOT NULL,
+	`status` varchar(16) NOT NULL,
+	`disabled_reason` varchar(16),
+	`disabled_detail` varchar(1000),
+	`tm_last_failure` datetime(6) NOT NULL,
+	`tm_failing` datetime(6) NOT NULL,
+	`failure_count` int NOT NULL,
+	`tm_notice` datetime(6),
+	`tm_probe` datetime(6),
+	`tm_create` datetime(6) NOT NULL,
+	`tm_update` datetime(6) NOT NULL,
+	CONSTRAINT `webhook_addresses_id` PRIMARY KEY(`id`),
+	CONSTRAINT `webhook_addresses_place` UNIQUE(`queue`,`target_type`)
+);
+--> statement-breakpoint
 CREATE TABLE `webhook_attempts` (
 	`id` varchar(36) NOT NULL,
 	`customer_id` varchar(36) NOT NULL,
@@ -146,6 +166,7 @@ CREATE TABLE `webhook_timers` (
 	CONSTRAINT `webhook_timers_key` UNIQUE(`timer_key`)
 );
 --> statement-breakpoint
+CREATE INDEX `webhook_addresses_customer` ON `webhook_addresses` (`customer_id`,`status`);--> statement-breakpoint
 CREATE INDEX `webhook_attempts_list` ON `webhook_attempts` (`customer_id`,`tm_create`,`id`);--> statement-breakpoint
 CREATE INDEX `webhook_attempts_webhook` ON `webhook_attempts` (`webhook_id`,`tm_create`,`id`);--> statement-breakpoint
 CREATE INDEX `webhook_deliveries_list` ON `webhook_deliveries` (`customer_id`,`tm_delete`,`tm_create`,`id`);--> statement-breakpoint

@@ -16,6 +16,8 @@ export interface ProtocolOptions {
   hub: Hub
   /** Checks what an `auth` frame carries; rejects with an AppError. */
   authenticate(credential: { token?: string; accesskey?: string }, client: Client): Promise<Identity>
+  /** The resources that have events. A topic of any other is a slip of the pen and is told so. */
+  resources: readonly string[]
   /** Whether this identity may listen to the topic. Never says whether a foreign id exists. */
   mayListen(identity: Identity, topic: Topic): Promise<boolean>
   /** Number of the customer's last event; what comes after the ack comes without a hole. 0 while Redis is away. */
@@ -115,7 +117,7 @@ export class Protocol {
    */
   async #resume(client: Client, { id, topics: names, seq: since }: ResumeFrame): Promise<void> {
     const identity = signedIn(client)
-    const topics = names.map(readTopic)
+    const topics = this.#readTopics(names)
     const brought = new Set<number>()
     const fresh = client.topics.size === 0
     client.hold()
@@ -160,10 +162,20 @@ export class Protocol {
       return this.#identify(client, identity)
     }
     const identity = signedIn(client)
-    const topics = frame.topics.map(readTopic)
+    const topics = this.#readTopics(frame.topics)
     if (frame.type === 'subscribe') await this.#subscribe(client, identity, topics)
     else for (const topic of topics) hub.unsubscribe(client, topic)
     return { seq: await this.#options.join(identity.customer_id) }
+  }
+
+  #readTopics(names: readonly string[]): Topic[] {
+    const { resources } = this.#options
+    return names.map((text, i) => {
+      const topic = parseTopic(text)
+      if (!topic) throw topicInvalid(i, 'format', topicForm)
+      if (!resources.includes(topic.resource)) throw topicInvalid(i, 'enum', `one of these resources: ${resources.join(', ')}`)
+      return topic
+    })
   }
 
   /** All or nothing: with one topic refused, none is added. */
@@ -173,8 +185,9 @@ export class Protocol {
     if (names.size > hub.limits.topics_per_socket)
       throw reject('TOO_MANY_TOPICS', 'RESOURCE_EXHAUSTED', `A socket may have ${hub.limits.topics_per_socket} topics.`)
     const allowed = await Promise.all(topics.map(topic => this.#options.mayListen(identity, topic)))
-    const details = allowed.flatMap((ok, i) => (ok ? [] : [{ field: `/topics/${i}`, rule: 'permission' }]))
-    if (details.length > 0) throw reject('TOPIC_DENIED', 'PERMISSION_DENIED', 'This topic is not for these credentials.', details)
+    const expected = 'a topic of your own customer or agent, and the permission <resource>_read'
+    const details = allowed.flatMap((ok, i) => (ok ? [] : [{ field: `/topics/${i}`, rule: 'permission', expected }]))
+    if (details.length > 0) throw reject('TOPIC_DENIED', 'PERMISSION_DENIED', 'These credentials may not listen to this topic.', details)
     // Gone while we asked: an index entry now would never be removed.
     if (client.open) for (const topic of topics) hub.subscribe(client, topic)
   }
@@ -194,10 +207,6 @@ function parse(text: string | undefined): unknown {
   }
 }
 
-function readTopic(text: string, i: number): Topic {
-  const topic = parseTopic(text)
-  if (topic) return topic
-  throw reject('TOPIC_INVALID', 'INVALID_ARGUMENT', 'The topic is not valid.', [
-    { field: `/topics/${i}`, rule: 'format', expected: 'customer_id:<id>:<resource>[:<resource_id>|:*] or agent_id:<id>:<resource>[…]' },
-  ])
-}
+const topicForm = 'customer_id:<customer id>:<resource>[:<resource id>] or agent_id:<agent id>:<resource>[:<resource id>]'
+const topicInvalid = (i: number, rule: string, expected: string): AppError =>
+  reject('TOPIC_INVALID', 'INVALID_ARGUMENT', 'The topic is not valid.', [{ field: `/topics/${i}`, rule, expected }])
