@@ -24,7 +24,7 @@ beforeAll(() => {
 interface Schema {
   properties?: Record<string, Schema>
   enum?: string[]
-  allOf?: { $ref?: string }[]
+  allOf?: (Schema & { $ref?: string })[]
 }
 interface Operation {
   operationId?: string
@@ -107,10 +107,19 @@ describe('JSON', () => {
 
 /** Where the schema of a property is, through `allOf`. */
 function propertyOf(schema: string, name: string): string {
-  const found = document.components.schemas[schema]
-  if (found?.properties?.[name]) return `/components/schemas/${schema}/properties/${name}`
-  for (const { $ref } of found?.allOf ?? []) if ($ref) return propertyOf($ref.split('/').at(-1) ?? '', name)
-  throw new Error(`${schema} has no ${name}`)
+  const place = findProperty(schema, name)
+  if (place === undefined) throw new Error(`${schema} has no ${name}`)
+  return place
+}
+
+function findProperty(schema: string, name: string): string | undefined {
+  const { properties, allOf = [] } = document.components.schemas[schema] ?? {}
+  const here = `/components/schemas/${schema}`
+  if (properties?.[name]) return `${here}/properties/${name}`
+  const places = allOf.map((part, i) =>
+    part.$ref ? findProperty(part.$ref.split('/').at(-1) ?? '', name) : part.properties?.[name] && `${here}/allOf/${i}/properties/${name}`,
+  )
+  return places.find(place => place !== undefined)
 }
 
 describe('YAML', () => {

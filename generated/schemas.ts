@@ -1614,7 +1614,7 @@ export interface FlowUpdate {
   actions?: Action[]
 }
 
-/** Chosen by the client; the answer repeats it. */
+/** Chosen by the client. The answer repeats it. */
 export type FrameId = string
 
 /** Events of this customer may be missing: what was read over REST before is not up to date. Comes before the `ack` of a `resume`, with its `id`, or by itself, without one, when the gateway has missed events. The subscriptions stand; what comes afterwards comes in full. */
@@ -2124,7 +2124,7 @@ export type Timestamp = string
 /** RFC 3339 in UTC, with microseconds; null while it has not happened. */
 export type TimestampOrNull = string | null
 
-/** `customer_id:<id>:<resource>[:<resource_id>|:*]` or `agent_id:<id>:<resource>[:<resource_id>|:*]`. Segments match whole; without the last one every resource of that kind matches. */
+/** `customer_id:<id>:<resource>[:<resource_id>|:*]` or `agent_id:<id>:<resource>[:<resource_id>|:*]`. Without the last part, every resource of that kind matches. */
 export type Topic = string
 
 export interface UnsubscribeFrame {

@@ -19,7 +19,7 @@ interface Parts {
 
 const description = `Every change on the platform is an event. There are two ways to receive them, with the same \`data\`:
 
-- **WebSocket.** Connect to \`/ws?accesskey=ak_…\` and send \`{"type":"subscribe","id":"1","topics":["customer_id:<your customer id>:call"]}\`. Each event comes as a frame of type \`event\`. See \`/ws\` below for all frames.
+- **WebSocket.** Connect to \`/ws?accesskey=ak_…\` and send \`{"type":"subscribe","id":"1","topics":["customer_id:<your customer id>:call"]}\`. Each event comes as a frame of type \`event\`. All frames are under _WebSocket frames_.
 - **Webhook.** Create an endpoint with [\`POST /v1.0/webhooks\`](/docs#tag/webhooks/POST/v1.0/webhooks). Each event comes as a signed POST of \`{ id, type, created, data }\`. There the type has an underscore: \`call.created\` is \`call_created\`.
 
 \`data\` is the resource, as \`GET\` would return it. Both ways deliver at least once: ignore an \`event_id\` that you have already handled.`
@@ -38,7 +38,9 @@ export function asyncapiFile(model: Model): Output {
   const hidden = new Set(model.events.filter(event => event.internal).map(event => event.type))
   const merged = merge(model, name => !hidden.has(name))
   const open = Object.entries(merged.channels).filter(([name, channel]) => isPublicChannel(name, channel as Node))
-  const channels = Object.fromEntries(open.map(([name, channel]) => [name, titled(name, channel as Node)]))
+  const rank = ([name]: [string, Json]): number => channelOrder.indexOf(name) + 1 || channelOrder.length + 1
+  const sorted = open.toSorted((a, b) => rank(a) - rank(b))
+  const channels = Object.fromEntries(sorted.map(([name, channel]) => [name, titled(name, channel as Node)]))
   const operations = Object.fromEntries(
     Object.entries(merged.operations).filter(([, operation]) => {
       const { action, channel } = operation as { action?: string; channel?: { $ref: string } }
@@ -75,13 +77,17 @@ function withExample(name: string, message: Message, model: Model): Message {
   return { title: name, ...message, description, examples: [{ name, summary: message.summary, payload }] }
 }
 
+/** As a reader needs them; others follow by name. */
+const channelOrder = ['websocket', 'call.events', 'flow.events', 'number.events', 'registrar.events', 'storage.events', 'webhook.events']
+
 /** A channel as a reader sees it: by what its events are about, and how to ask for them. */
 function titled(name: string, channel: Node): Node {
   if (name === 'websocket') return { title: 'WebSocket frames', ...channel }
   const resources = [...new Set(Object.keys(channel.messages as Node).map(event => event.split('.')[0] ?? ''))].sort()
   const list = (form: (resource: string) => string): string => resources.map(resource => `\`${form(resource)}\``).join(', ')
   const text = `Topics: ${list(resource => `customer_id:<id>:${resource}`)}. Webhook filters: ${list(resource => `${resource}.*`)}.`
-  return { title: `${resources.join(', ').replaceAll('_', ' ')} events`, description: text, ...channel }
+  const title = `${resources.join(', ').replaceAll('_', ' ')} events`
+  return { title: title.charAt(0).toUpperCase() + title.slice(1), description: text, ...channel }
 }
 
 const isPublicChannel = (name: string, channel: Node): boolean =>

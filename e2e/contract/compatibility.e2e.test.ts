@@ -70,13 +70,13 @@ const works: Line[] = [
     gets: { status: 200 },
   },
   {
-    line: '`Authorization: Bearer ak_…`, an access key where a token goes',
+    line: '`Authorization: Bearer ak_…`, an access key in place of a token',
     sends: () => send({ path: '/v1.0/flows', headers: { authorization: `Bearer ${mine.accesskey}` } }),
     gets: { status: 200 },
   },
   { line: '`?token=<token>`', sends: () => send({ path: `/v1.0/flows?token=${token}` }), gets: { status: 200 } },
   {
-    line: '`POST /auth/login`, without version, with `{"username","password"}`: answers `username` and `token`',
+    line: '`POST /auth/login`, without a version, with `{"username","password"}`: returns `username` and `token`',
     sends: () =>
       send({
         method: 'POST',
@@ -98,12 +98,12 @@ const works: Line[] = [
     gets: { status: 200, body: { username: expect.stringContaining('@'), status: 'offline' } },
   },
   {
-    line: '`GET /v1.0/me?accesskey=ak_…`, by which `vn login` checks a key: the agent that made it',
+    line: '`GET /v1.0/me?accesskey=ak_…`, which `vn login` uses to check a key: the agent that created it',
     sends: () => send({ path: withKey('/me') }),
     gets: { status: 200, body: { username: expect.stringContaining('@') } },
   },
   {
-    line: 'lists as `{"result":[…],"next_page_token":"…"}`, asked for with `page_size` and `page_token`',
+    line: 'lists as `{"result":[…],"next_page_token":"…"}`, with `page_size` and `page_token`',
     sends: async () => {
       for (const _ of [1, 2, 3]) await post('/flows', flow)
       const first = await send({ path: withKey('/flows?page_size=2') })
@@ -113,7 +113,7 @@ const works: Line[] = [
   },
   { line: 'an empty `page_token=` for the first page', sends: () => send({ path: withKey('/flows?page_token=') }), gets: { status: 200 } },
   {
-    line: 'addresses without `type` in `POST /v1.0/calls`; the answer has `calls` and `groupcalls`',
+    line: 'addresses without `type` in `POST /v1.0/calls`; the response has `calls` and `groupcalls`',
     sends: () => post('/calls', call),
     gets: {
       status: 201,
@@ -124,7 +124,7 @@ const works: Line[] = [
     },
   },
   {
-    line: 'DELETE with `Content-Type: application/json` and `Content-Length: 0`; the answer is the deleted row',
+    line: 'DELETE with `Content-Type: application/json` and `Content-Length: 0`; the response is the deleted resource',
     sends: async () => {
       const id = await made('/flows', flow)
       return send({ method: 'DELETE', path: withKey(`/flows/${id}`), headers: { ...json, 'content-length': '0' } })
@@ -132,7 +132,7 @@ const works: Line[] = [
     gets: { status: 200, body: { name: 'old client', tm_delete: expect.any(String) } },
   },
   {
-    line: 'DELETE with a chunked body that is empty',
+    line: 'DELETE with an empty chunked body',
     sends: async () => {
       const id = await made('/flows', flow)
       return send({ method: 'DELETE', path: withKey(`/flows/${id}`), headers: { ...json, 'transfer-encoding': 'chunked' } })
@@ -153,7 +153,7 @@ const works: Line[] = [
     gets: { status: 200 },
   },
   {
-    line: '`{}` where an operation takes no body',
+    line: '`{}` for operations without a body',
     sends: async () => {
       const id = await made('/calls', call)
       return send({ method: 'POST', path: withKey(`/calls/${id}/hangup`), headers: json, body: '{}' })
@@ -161,7 +161,7 @@ const works: Line[] = [
     gets: { status: 200 },
   },
   {
-    line: '`""` for an id that is not there, such as `call_flow_id` of a number',
+    line: '`""` for no id, such as `call_flow_id` of a number',
     sends: () => post('/numbers', { number, name: '', detail: '', call_flow_id: '', message_flow_id: '' }),
     gets: { status: 201, body: { call_flow_id: null, message_flow_id: null } },
   },
@@ -172,17 +172,17 @@ const works: Line[] = [
   },
   { line: 'flows without actions', sends: () => post('/flows', flow), gets: { status: 201, body: { actions: [] } } },
   {
-    line: 'extensions by `extension`, `password`, `name`, `detail`',
+    line: 'extensions with `extension`, `password`, `name`, `detail`',
     sends: () => post('/extensions', { name: '', detail: '', extension: '2002', password: 'correct-horse-1' }),
     gets: { status: 201, body: { extension: '2002', username: '2002' } },
   },
   {
-    line: 'access keys by `name` and `detail`; `token` is shown once',
+    line: 'access keys with `name` and `detail`; `token` is shown once',
     sends: () => post('/accesskeys', { name: 'old', detail: '' }),
     gets: { status: 201, body: { token: expect.stringMatching(/^ak_/) } },
   },
   {
-    line: '`X-Request-ID: req_…`: the answer carries it',
+    line: '`X-Request-ID: req_…`: the response repeats it',
     sends: async () => {
       const answer = await send({ path: withKey('/flows'), headers: { 'x-request-id': 'req_abcdefghijklmnopqrstuvwxyz' } })
       expect(answer.headers['x-request-id']).toBe('req_abcdefghijklmnopqrstuvwxyz')
@@ -199,12 +199,12 @@ const refusal = (status: number, field: string): Line['gets'] => ({
 })
 const differs: Line[] = [
   {
-    line: 'what creates answers 201, not 200',
+    line: 'a create returns 201, not 200',
     sends: () => post('/flows', flow),
     gets: { status: 201 },
   },
   {
-    line: 'a row of somebody else is 404, not 403',
+    line: "another customer's resource is 404, not 403",
     sends: async () => {
       const { id } = await world.make('/v1.0/flows', key(world.state.demo_other.accesskey), flow)
       return send({ path: withKey(`/flows/${id}`) })
@@ -212,7 +212,7 @@ const differs: Line[] = [
     gets: { status: 404, body: { error: { reason: 'FLOW_NOT_FOUND' } } },
   },
   {
-    line: 'an unknown field is 400: `tag_ids` of an agent, for example',
+    line: 'an unknown field is 400, for example `tag_ids` of an agent',
     sends: () =>
       post('/agents', { username: 'a@b.example', password: 'correct horse', name: '', permissions: [], addresses: [], tag_ids: [] }),
     gets: refusal(400, '/tag_ids'),
@@ -223,7 +223,7 @@ const differs: Line[] = [
     gets: refusal(400, '/permission'),
   },
   {
-    line: 'ids of actions are UUIDs, or left out',
+    line: 'ids of actions are UUIDs, or are left out',
     sends: () => post('/flows', { ...flow, actions: [{ id: 'a1', type: 'answer', option: {} }] }),
     gets: refusal(400, '/actions/0/id'),
   },

@@ -741,7 +741,7 @@ export interface FlowsResource {
    * @throws InvalidArgumentError `ACTION_ID_DUPLICATE`: Two actions have the same id.
    * @throws InvalidArgumentError `ACTION_TARGET_UNKNOWN`: An action points to an id that no action of the flow has.
    * @throws InvalidArgumentError `ADDRESS_TYPE_REFUSED`: An address of this type cannot be used here.
-   * @throws FailedPreconditionError `FLOW_LIMIT_REACHED`: The customer has as many flows as it may have.
+   * @throws FailedPreconditionError `FLOW_LIMIT_REACHED`: The customer has reached its limit of flows.
    */
   create(body: FlowCreate, options?: RequestOptions): ApiPromise<Flow, 'ACTION_ID_DUPLICATE' | 'ACTION_TARGET_UNKNOWN' | 'ADDRESS_TYPE_REFUSED' | 'FLOW_LIMIT_REACHED'>
   /**
@@ -1226,7 +1226,7 @@ export interface WebhooksResource {
    * The endpoint gets every event from now on that matches one of its `event_types`. The signing secret is shown only in this response. Addresses that are not public are refused.
    * Permission: `webhook_create`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `EVENT_TYPE_UNKNOWN`: There is no such event.
-   * @throws FailedPreconditionError `WEBHOOK_LIMIT_REACHED`: The customer has as many endpoints as it may have.
+   * @throws FailedPreconditionError `WEBHOOK_LIMIT_REACHED`: The customer has reached its limit of endpoints.
    * @throws InvalidArgumentError `WEBHOOK_URI_REFUSED`: Requests to this address are not allowed.
    */
   create(body: WebhookCreate, options?: RequestOptions): ApiPromise<WebhookWithSecret, 'EVENT_TYPE_UNKNOWN' | 'WEBHOOK_LIMIT_REACHED' | 'WEBHOOK_URI_REFUSED'>

@@ -3622,7 +3622,11 @@ export interface components {
         WebhookWithSecret: WebhookWithSecret;
     };
     responses: {
+<<<<<<< HEAD
         /** `CONFLICT`: Somebody else changed this at the same time. */
+=======
+        /** @description `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
         Conflict: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3632,7 +3636,11 @@ export interface components {
                 "application/json": ErrorResponse;
             };
         };
+<<<<<<< HEAD
         /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+        /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
         ConflictOrIdempotencyInProgressOrIdempotencyKeyReused: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4298,7 +4306,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `ACCESSKEY_EXPIRED`: The access key has expired. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+            /** @description `ACCESSKEY_EXPIRED`: The access key has expired. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4669,7 +4681,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4736,7 +4752,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4843,7 +4863,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `AGENT_USERNAME_TAKEN`: This user name is taken. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+            /** @description `AGENT_USERNAME_TAKEN`: This user name is taken. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5005,7 +5029,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5206,7 +5234,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5480,7 +5512,11 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5903,7 +5939,11 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+            /** @description `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6292,7 +6332,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6445,7 +6489,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6554,7 +6602,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6611,7 +6663,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6672,7 +6728,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6732,7 +6792,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6793,7 +6857,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6854,7 +6922,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6911,7 +6983,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6981,7 +7057,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
+=======
+            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7069,7 +7149,11 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7211,7 +7295,11 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7325,7 +7413,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7382,7 +7474,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7519,7 +7615,11 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7761,7 +7861,11 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has as many flows as it may have. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has reached its limit of flows. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -8153,7 +8257,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `PASSWORD_WRONG`: The current password is wrong. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `PASSWORD_WRONG`: The current password is wrong. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -8324,7 +8432,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. `NUMBER_TAKEN`: Somebody has this number. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. `NUMBER_TAKEN`: Somebody has this number. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -8719,7 +8831,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9037,7 +9153,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9142,7 +9262,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9449,7 +9573,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9675,7 +9803,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9790,7 +9922,11 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9980,7 +10116,11 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
+<<<<<<< HEAD
             /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has as many endpoints as it may have. */
+=======
+            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has reached its limit of endpoints. */
+>>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];

@@ -46,7 +46,7 @@ export function createApp(options: AppOptions): OpenAPIHono<Env> {
     if (file && reading) return sendFile(typeof file === 'function' ? file() : file, headers, incoming.headers)
     const methods = probe || file ? ['GET', 'HEAD', 'OPTIONS'] : known(c.req.path)
     if (methods.length > 0 && c.req.method === 'OPTIONS') return responder.options(methods, headers)
-    const error = methods.length > 0 ? fail.methodNotAllowed(methods.join(', ')) : fail.pathNotFound()
+    const error = methods.length > 0 ? fail.methodNotAllowed(methods.join(', ')) : fail.pathNotFound(c.req.path)
     metrics.httpRequests.inc({ operation: 'none', method: knownMethod(c.req.method), status: httpCode(error) })
     return responder.error(error, request_id, refuseBody(incoming, headers))
   })

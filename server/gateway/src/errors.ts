@@ -24,10 +24,19 @@ export function of(reason: string, status: AppError['status'] = 'INTERNAL', mess
 const invalid = (message: string, ...details: ErrorDetail[]): AppError =>
   new AppError('INVALID_ARGUMENT', 'INVALID_ARGUMENT', { message, details })
 
+/** Where WebSockets are opened. */
+export const isSocketPath = (path: string): boolean => path === '/ws' || path === '/v1.0/ws'
+
 /** What the gateway itself answers, before any service is asked. The reasons are those of `contracts/errors.yaml`. */
 export const fail = {
   invalid,
-  pathNotFound: () => new AppError('PATH_NOT_FOUND', 'NOT_FOUND', { message: 'There is no such path. /openapi.json has them all.' }),
+  /** A WebSocket's path that was asked for by HTTP is told apart: the mistake is in the client, not in the path. */
+  pathNotFound: (path: string) =>
+    new AppError('PATH_NOT_FOUND', 'NOT_FOUND', {
+      message: isSocketPath(path)
+        ? 'This path is a WebSocket. Connect with ws:// or wss://.'
+        : 'There is no such path. /docs lists all of them.',
+    }),
   /** RFC 9110 15.5.6: 405 names in `Allow` what the path takes. Its status is NOT_FOUND, as there is none for 405. */
   methodNotAllowed: (allow: string) =>
     new HttpError(new AppError('METHOD_NOT_ALLOWED', 'NOT_FOUND', { message: `This path takes ${allow} only.` }), 405, { allow }),

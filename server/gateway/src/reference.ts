@@ -62,7 +62,7 @@ const html = ({ path, title, description, document, other }: Page): string => `<
 ${[rest, events].map(one => `<a href="${one.path}"${one.path === path ? ' aria-current="page"' : ''}>${one.title}</a>`).join('\n')}
 </nav>
 </header>
-<main id="reference"></main>
+<div id="reference"></div>
 <noscript><p>This page needs JavaScript. Without it, read <a href="${document}">${document}</a> or <a href="/llms.txt">llms.txt</a>, or see <a href="${other.path}">${other.title}</a>.</p></noscript>
 <script src="/docs/scalar.js"></script>
 <script src="/docs/reference.js" data-document="${document}"></script>
@@ -90,6 +90,22 @@ Scalar.createApiReference('#reference', {
   defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
   hiddenClients: true,
 })
+
+// What the library leaves without a name, or out of reach of the keyboard (WCAG 4.1.2, 2.5.3, 2.1.1).
+const repairs = {
+  'button.scalar-code-copy:not([aria-label])': button => button.setAttribute('aria-label', 'Copy'),
+  'button.show-more[aria-label^="Show all"]': button => {
+    button.setAttribute('aria-label', button.textContent.trim() + ': ' + button.getAttribute('aria-label'))
+  },
+  'ul.endpoints:not([tabindex])': list => {
+    list.tabIndex = 0
+  },
+}
+const repair = () => {
+  for (const [selector, change] of Object.entries(repairs)) for (const element of document.querySelectorAll(selector)) change(element)
+}
+new MutationObserver(repair).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['aria-label'] })
+repair()
 `
 
 const css = `:root { color-scheme: light dark; --voipbin-bar: 44px }

@@ -4,15 +4,13 @@ import type { Duplex } from 'node:stream'
 import type { AppError, Logger } from '@voipbin/kernel'
 import { WebSocketServer } from 'ws'
 import { readCredential } from '../credentials.ts'
-import { asAnswer, fail } from '../errors.ts'
+import { asAnswer, fail, isSocketPath } from '../errors.ts'
 import { requestIdOf } from '../exchange.ts'
 import { rawAnswer } from '../http-server.ts'
 import type { Identity } from '../identity.ts'
 import { Client } from './client.ts'
 import type { Hub } from './hub.ts'
 import { maxFrameBytes, type Protocol } from './protocol.ts'
-
-const paths: ReadonlySet<string> = new Set(['/ws', '/v1.0/ws'])
 
 export interface UpgradeOptions {
   hub: Hub
@@ -52,7 +50,8 @@ export function createUpgrade({
     }
     socket.on('error', error => log.debug('socket broke during its handshake', { request_id, err: error }))
     const url = incoming.url ?? ''
-    if (!paths.has(url.split('?', 1)[0] ?? '')) return refuse(fail.pathNotFound())
+    const path = url.split('?', 1)[0] ?? ''
+    if (!isSocketPath(path)) return refuse(fail.pathNotFound(path))
     if (incoming.headers.upgrade?.toLowerCase() !== 'websocket')
       return refuse(fail.invalid('Only upgrades to websocket are known here.', { field: '/Upgrade', rule: 'enum', expected: 'websocket' }))
     const { origin } = incoming.headers
