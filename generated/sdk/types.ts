@@ -3622,11 +3622,7 @@ export interface components {
         WebhookWithSecret: WebhookWithSecret;
     };
     responses: {
-<<<<<<< HEAD
-        /** `CONFLICT`: Somebody else changed this at the same time. */
-=======
-        /** @description `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+        /** `CONFLICT`: Another request changed this at the same time. */
         Conflict: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3636,11 +3632,7 @@ export interface components {
                 "application/json": ErrorResponse;
             };
         };
-<<<<<<< HEAD
-        /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-        /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+        /** `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
         ConflictOrIdempotencyInProgressOrIdempotencyKeyReused: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4306,11 +4298,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `ACCESSKEY_EXPIRED`: The access key has expired. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-            /** @description `ACCESSKEY_EXPIRED`: The access key has expired. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `ACCESSKEY_EXPIRED`: The access key has expired. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4681,11 +4669,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4752,11 +4736,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `ACTIVEFLOW_ENDED`: The run is over. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -4863,11 +4843,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `AGENT_USERNAME_TAKEN`: This user name is taken. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-            /** @description `AGENT_USERNAME_TAKEN`: This user name is taken. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `AGENT_USERNAME_TAKEN`: This user name is taken. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5029,11 +5005,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5234,11 +5206,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `AGENT_LAST_ADMIN`: This is the last agent that may administer the customer. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5512,11 +5480,7 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -5939,11 +5903,7 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-            /** @description `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `BILLING_RATE_EXISTS`: There is a price for this kind and prefix. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6332,11 +6292,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `DESTINATION_NOT_ROUTABLE`: No carrier takes calls to this number. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6489,11 +6445,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6602,11 +6554,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6663,11 +6611,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6728,11 +6672,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6792,11 +6732,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6857,11 +6793,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6922,11 +6854,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6983,11 +6911,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7057,11 +6981,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Somebody else changed this at the same time. */
-=======
-            /** @description `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7149,11 +7069,7 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7295,11 +7211,7 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7413,11 +7325,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7474,11 +7382,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `CUSTOMER_PROTECTED`: The customer of the operator can be neither frozen nor deleted. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7615,11 +7519,7 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `EXTENSION_TAKEN`: This customer has an extension of this name. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -7861,11 +7761,7 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has as many flows as it may have. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has reached its limit of flows. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `FLOW_LIMIT_REACHED`: The customer has reached its limit of flows. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -8257,11 +8153,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `PASSWORD_WRONG`: The current password is wrong. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `PASSWORD_WRONG`: The current password is wrong. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `PASSWORD_WRONG`: The current password is wrong. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -8432,11 +8324,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. `NUMBER_TAKEN`: Somebody has this number. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. `NUMBER_TAKEN`: Somebody has this number. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `NUMBER_NOT_AVAILABLE`: This number is not in the stock. `NUMBER_TAKEN`: Somebody has this number. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -8831,11 +8719,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `PROVIDER_IN_USE`: Routes point to this carrier. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9153,11 +9037,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9262,11 +9142,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `ROUTE_EXISTS`: There is a route of this customer to this carrier for this target. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9573,11 +9449,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `STORAGE_FILE_UNAVAILABLE`: The content of the file is not complete. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9803,11 +9675,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9922,11 +9790,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -10116,11 +9980,7 @@ export interface operations {
             401: components["responses"]["TokenExpiredOrUnauthenticated"];
             403: components["responses"]["CustomerFrozenOrPermissionDenied"];
             408: components["responses"]["RequestTimeout"];
-<<<<<<< HEAD
-            /** `CONFLICT`: Somebody else changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has as many endpoints as it may have. */
-=======
-            /** @description `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has reached its limit of endpoints. */
->>>>>>> a999437 (Guides in plain words, with what each step shows; a misspelt topic, a socket's path asked by HTTP and a failed delivery say what to do)
+            /** `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_LIMIT_REACHED`: The customer has reached its limit of endpoints. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
