@@ -608,8 +608,8 @@ export interface AsteriskChannelEnteredEvent {
   channel_id: AsteriskChannelId
   direction: 'inbound' | 'outbound'
   channel: AsteriskChannel
-  /** Who the edge verified; empty for outbound. */
-  source: 'carrier' | 'extension' | ''
+  /** Who the edge verified; `platform`: one of our own calls, to a number of the platform. Empty for outbound. */
+  source: 'carrier' | 'extension' | 'platform' | ''
   /** Set when the source is `carrier`. */
   provider_id: string
   /** Set when the source is `extension`. */
@@ -618,6 +618,8 @@ export interface AsteriskChannelEnteredEvent {
   extension: string
   /** As it reached the edge. */
   request_uri: string
+  /** How many numbers of the platform the call has been led to, this one included; 0 for other sources. */
+  hops?: number
 }
 
 export interface AsteriskChannelHangupEvent {

@@ -139,7 +139,7 @@ export class Recorder {
       expect(row).toMatchObject({ status: answered ? 'finished' : 'released', amount_reserved: 0 })
       expect(row.usage_duration).toBe(answered ? call?.duration : (row.usage_duration ?? 0))
       expect(row.billable_units).toBe(answered ? Math.ceil((call?.duration ?? 0) / 60) : row.billable_units)
-      expect(row.amount).toBe(answered ? -row.billable_units * row.rate_per_unit : 0)
+      expect(row.amount).toBe(answered ? 0 - row.billable_units * row.rate_per_unit : 0)
     }
     const spent = rows.reduce((sum, { amount }) => sum + amount, 0)
     expect(account.balance).toBe(this.#balance + spent)

@@ -29,13 +29,13 @@ export interface CreateBridgeInput {
 export interface CreateChannelInput {
   asterisk_id: AsteriskId
   channel_id: AsteriskChannelId
-  /** `sip:<number>@<provider host:port>` or `sip:<extension>@<customer id>.registrar.<base>`. */
+  /** `sip:<number>@<provider host:port>`, `sip:<extension>@<customer id>.registrar.<base>` or `sip:<number>@sip.<base>`, a number of the platform. */
   uri: string
   caller_number: string
   caller_name: string
   /** Seconds until it is given up when nobody answers. */
   timeout: number
-  /** SIP headers of the INVITE. `X-VoIPBIN-*` does not leave the edge. */
+  /** SIP headers of the INVITE. `X-VoIPBIN-*` does not leave the edge; `X-VoIPBIN-Hops` has to be there towards a number of the platform. */
   headers?: Record<string, string>
   /** Channel variables. */
   variables?: Record<string, string>

@@ -10,7 +10,7 @@ export interface Price {
 export const defaultPrices: Record<CostType, Price> = {
   call_pstn_outgoing: { rate_per_unit: 10_000, unit_duration: 60 },
   call_pstn_incoming: { rate_per_unit: 10_000, unit_duration: 60 },
-  call_vn: { rate_per_unit: 1_000, unit_duration: 60 },
+  call_vn: { rate_per_unit: 0, unit_duration: 60 },
   call_extension: { rate_per_unit: 0, unit_duration: 60 },
   number: { rate_per_unit: 5_000_000, unit_duration: 0 },
   number_renew: { rate_per_unit: 5_000_000, unit_duration: 0 },

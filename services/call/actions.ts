@@ -1,17 +1,16 @@
 import type { Action, ActionResult, Address, CallActionStarted } from '@voipbin/generated/schemas'
 import { isAppError, isTransient } from '@voipbin/kernel'
 import { type OnChannel, onChannel, ringbackId } from './bridges.ts'
-import { addressOf, resolveDestinations, type Target } from './destinations.ts'
+import { addressOf, notOwned, resolveDestinations, resolveFrom, type Target } from './destinations.ts'
 import { canPay, dialOthersSoon, dialPlaced } from './dial.ts'
 import { change, tolerant } from './effects.ts'
 import { release } from './funds.ts'
 import { insertGroup } from './groups.ts'
 import { nthId } from './ids.ts'
-import { costs } from './legs.ts'
 import { answered, type CallTx, type Ctx, finishAction, hangup, lockCall } from './lifecycle.ts'
 import { ringback, soundOf, soundsOf } from './media.ts'
 import { startRecording, stopRecording } from './recordings.ts'
-import { isLive } from './rules.ts'
+import { costs, isLive, isOverCarrier, isVirtual } from './rules.ts'
 import { type ActionRow, actions, type CallRow, calls, groupcalls } from './schema.ts'
 import { together } from './together.ts'
 
@@ -137,8 +136,7 @@ async function start(ctx: Ctx, call: OnChannel, row: ActionRow): Promise<ActionR
 
 async function connect(ctx: Ctx, call: OnChannel, action: { id: string; option: OptionOf<'connect'> }): Promise<ActionResult | undefined> {
   const { option, id } = action
-  const source = option.source ? addressOf(option.source) : call.source
-  const targets = await targetsOf(ctx, call, { option, source })
+  const { source, targets } = await routeOf(ctx, call, option)
   const [only] = targets.length === 1 ? targets : []
   const legs = targets.flatMap(target => target.legs).map((leg, n) => ({ ...leg, id: nthId(id, n + 1) }))
   const [first] = legs
@@ -163,7 +161,7 @@ async function connect(ctx: Ctx, call: OnChannel, action: { id: string; option: 
       })
       return { leg: await dialOthersSoon(tx, ringing.legs) }
     }),
-    first && costs(first) ? canPay(ctx, { id: first.id, direction: 'outgoing', source, destination: first.destination }) : true,
+    first && costs(first) ? canPay(ctx, { ...first, direction: 'outgoing', source }) : true,
   ])
   if (!begun) {
     if (first && costs(first)) await release(ctx, first.id)
@@ -174,21 +172,37 @@ async function connect(ctx: Ctx, call: OnChannel, action: { id: string; option: 
   return undefined
 }
 
-/** Where `connect` rings. A destination that does not exist is an end like others that the caller may be told. */
-async function targetsOf(
-  ctx: Ctx,
-  call: OnChannel,
-  { option, source }: { option: OptionOf<'connect'>; source: Address },
-): Promise<Target[]> {
+interface Route {
+  source: Address
+  targets: Target[]
+}
+
+/** Where `connect` rings, and as whom. A destination that does not exist is an end like others that the caller may be told. */
+async function routeOf(ctx: Ctx, call: OnChannel, option: OptionOf<'connect'>): Promise<Route> {
   try {
-    // Who the action names must be the customer's, and so must whom a call of the platform's own shows; the number of somebody who called may be passed on.
-    const isNamed = option.source !== undefined || call.direction === 'outgoing'
-    return await resolveDestinations(ctx, option.destinations, '/option/destinations', isNamed ? source : undefined)
+    return await (call.direction === 'incoming' && !option.source ? passOn(ctx, call, option) : callAs(ctx, call, option))
   } catch (error) {
     if (isAppError(error) && !isTransient(error) && option.relay_reason)
       await change(ctx, call.id, async (tx, row) => (await hangup(tx, row, 'unallocated_number')).effects)
     throw error
   }
+}
+
+const field = '/option/destinations'
+
+/** Who the action names, or who made the call, must be the customer's. */
+async function callAs(ctx: Ctx, call: OnChannel, option: OptionOf<'connect'>): Promise<Route> {
+  const source = option.source ? addressOf(option.source) : call.source
+  return { source, targets: await resolveFrom(ctx, source, option.destinations, field) }
+}
+
+/** The caller's own number goes on as it came. Carriers take no virtual one: they are shown the number that was called. */
+async function passOn(ctx: Ctx, { source, destination }: OnChannel, option: OptionOf<'connect'>): Promise<Route> {
+  const targets = await resolveDestinations(ctx, option.destinations, field)
+  const isShownToCarrier = targets.some(({ legs }) => legs.some(isOverCarrier))
+  if (!isShownToCarrier || !isVirtual(source.target)) return { source, targets }
+  if (isVirtual(destination.target)) throw notOwned(ctx, 'a number that is not virtual')
+  return { source: destination, targets }
 }
 
 /** A caller that has been answered hears a tone; to any other its phone said so when the call came in. */

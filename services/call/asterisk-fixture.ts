@@ -43,7 +43,9 @@ interface Channel {
   direction: 'inbound' | 'outbound'
   uri: string
   state: AsteriskChannel['state']
+  caller: AsteriskChannel['caller']
 }
+const stranger = { number: '+15557654321', name: 'Bob' }
 type Events = { [T in keyof CallConsumed & `asterisk.${string}`]: CallConsumed[T] }
 type Entered = Events['asterisk.channel_entered']
 
@@ -116,9 +118,9 @@ export class AsteriskFixture {
     this.send('asterisk.playback_finished', { ...this.#at(channel_id), bridge_id: null, playback_id, state })
 
   /** A call comes in, from a carrier unless said otherwise. */
-  async come(entered: Partial<Entered>): Promise<string> {
+  async come(entered: Partial<Entered>, caller = stranger): Promise<string> {
     const channel_id = `${Date.now()}.${Math.floor(Math.random() * 1e9)}`
-    this.channels.set(channel_id, { direction: 'inbound', uri: '', state: 'ring' })
+    this.channels.set(channel_id, { direction: 'inbound', uri: '', state: 'ring', caller })
     await this.#enter(channel_id, { source: 'carrier', ...entered })
     return channel_id
   }
@@ -166,16 +168,15 @@ export class AsteriskFixture {
   }
 
   #view(id: string): AsteriskChannel {
-    const party = { number: '+15557654321', name: 'Bob' }
-    const { state = 'down' } = this.channels.get(id) ?? {}
+    const { state = 'down', caller = stranger } = this.channels.get(id) ?? {}
     const created = new Date().toISOString()
     return {
       id,
       asterisk_id: this.id,
       name: `PJSIP/${id}`,
       state,
-      caller: party,
-      connected: party,
+      caller,
+      connected: caller,
       exten: '',
       sip_call_id: `sip-${id}`,
       created,
@@ -202,7 +203,7 @@ export class AsteriskFixture {
         note(ctx, 'createChannel', input)
         await this.opens
         if (!this.channels.has(input.channel_id))
-          this.channels.set(input.channel_id, { direction: 'outbound', uri: input.uri, state: 'dialing' })
+          this.channels.set(input.channel_id, { direction: 'outbound', uri: input.uri, state: 'dialing', caller: stranger })
         return this.#view(input.channel_id)
       },
       hangupChannel: async (ctx, input: In<Calls, 'hangupChannel'>) => {

@@ -1,8 +1,8 @@
-import type { Address, AddressInput } from '@voipbin/generated/schemas'
+import type { Address, AddressInput, Number as PhoneNumber } from '@voipbin/generated/schemas'
 import { isAppError } from '@voipbin/kernel'
 import { config } from './config.ts'
-import { costs } from './legs.ts'
 import type { Ctx } from './lifecycle.ts'
+import { costs, isOverCarrier, isVirtual } from './rules.ts'
 import type { Leg } from './schema.ts'
 import { together } from './together.ts'
 
@@ -16,7 +16,7 @@ export interface Target {
 }
 
 const e164 = /^\+[1-9][0-9]{6,14}$/
-/** As `createChannel` takes it. */
+/** As `createChannel` takes it; no `?…`, which would be headers of the INVITE (RFC 3261 §19.1.1). */
 const sipUri = /^sips?:([^\s@]+)@([^\s@/;<>,"?]+)(;transport=(udp|tcp|tls))?$/
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
@@ -43,10 +43,15 @@ const alone = (ctx: Ctx, leg: Omit<Leg, 'owner'>): Target => ({
 
 const resolvers: Record<Address['type'], Resolve> = {
   tel: async (ctx, destination, field) => {
-    if (!e164.test(destination.target)) throw refused(ctx, field, 'a number in E.164, for example +15551234567')
-    const { result } = await ctx.call('listDialRoutes', { target: destination.target, customer_id: ctx.customer_id })
-    if (result.length === 0)
-      throw ctx.error('DESTINATION_NOT_ROUTABLE', { details: [{ field, rule: 'routable', expected: 'a route that covers this number' }] })
+    const { target } = destination
+    if (!e164.test(target)) throw refused(ctx, field, 'a number in E.164, for example +15551234567')
+    const [here, { result }] = await together([
+      findNumber(ctx, target),
+      ctx.call('listDialRoutes', { target, customer_id: ctx.customer_id }),
+    ])
+    // A number of anybody here stays here, also one that nobody answers.
+    if (here) return alone(ctx, { destination, dial_uri: `sip:${target}@sip.${config.of(ctx).SIP_DOMAIN}`, dialroutes: [], hops: 1 })
+    if (result.length === 0) throw unroutable(ctx, target, field)
     return alone(ctx, { destination, dial_uri: '', dialroutes: result })
   },
   sip: async (ctx, destination, field) => {
@@ -87,28 +92,43 @@ function registrarOf(ctx: Ctx, uri: string): Promise<Target> | undefined {
 const refused = (ctx: Ctx, field: string, expected: string) =>
   ctx.error('DESTINATION_INVALID', { details: [{ field, rule: 'format', expected }] })
 
-/** Whether a destination may lead over a carrier: a number does, and an agent may have one. */
+/** Whether a destination may have a price: a number does, and an agent may have one. */
 export const mayCost = (input: AddressInput): boolean => ['tel', 'agent'].includes(addressOf(input).type)
 
-/**
- * Resolves destinations in the customer's scope. `field` is where they stand in the request, for error details. With a `source` it must be a number of
- * the customer when a carrier is to show it.
- */
-export async function resolveDestinations(ctx: Ctx, inputs: readonly AddressInput[], field: string, source?: Address): Promise<Target[]> {
-  const asked = source?.type === 'tel' && inputs.some(mayCost) ? ownerOfNumber(ctx, source.target) : undefined
-  const targets = inputs.map(async (input, index) => {
-    const destination = addressOf(input)
-    return resolvers[destination.type](ctx, destination, `${field}/${index}/target`)
-  })
-  const [resolved, owner] = await together([together(targets), asked])
-  if (source && resolved.some(target => target.legs.some(costs)) && owner !== ctx.customer_id)
-    throw ctx.error('SOURCE_NOT_OWNED', { details: [{ field: '/source/target', rule: 'owned', expected: 'a number of this customer' }] })
-  return resolved
+function unroutable(ctx: Ctx, number: string, field: string) {
+  if (!isVirtual(number))
+    return ctx.error('DESTINATION_NOT_ROUTABLE', { details: [{ field, rule: 'routable', expected: 'a route that covers this number' }] })
+  const details = [{ field, rule: 'assigned', expected: 'a virtual number that somebody has' }]
+  return ctx.error('DESTINATION_NOT_ROUTABLE', { message: 'Nobody has this virtual number, and no carrier reaches it.', details })
 }
 
-async function ownerOfNumber(ctx: Ctx, number: string): Promise<string | undefined> {
+/** Resolves destinations in the customer's scope. `field` is where they stand in the request, for error details. */
+export async function resolveDestinations(ctx: Ctx, inputs: readonly AddressInput[], field: string): Promise<Target[]> {
+  return together(
+    inputs.map(async (input, index) => {
+      const destination = addressOf(input)
+      return resolvers[destination.type](ctx, destination, `${field}/${index}/target`)
+    }),
+  )
+}
+
+/** As `resolveDestinations`, and whoever calls may show itself so: to numbers as a number of the customer, to carriers as one that is not virtual. */
+export async function resolveFrom(ctx: Ctx, source: Address, inputs: readonly AddressInput[], field: string): Promise<Target[]> {
+  const asked = source.type === 'tel' && inputs.some(mayCost) ? findNumber(ctx, source.target) : undefined
+  const [targets, number] = await together([resolveDestinations(ctx, inputs, field), asked])
+  const legs = targets.flatMap(target => target.legs)
+  if (legs.some(costs) && number?.customer_id !== ctx.customer_id) throw notOwned(ctx, 'a number of this customer')
+  if (legs.some(isOverCarrier) && number?.type === 'virtual') throw notOwned(ctx, 'a number that is not virtual')
+  return targets
+}
+
+export const notOwned = (ctx: Ctx, expected: string) =>
+  ctx.error('SOURCE_NOT_OWNED', { details: [{ field: '/source/target', rule: 'owned', expected }] })
+
+/** Whose number this is; `undefined` for nobody's here. */
+export async function findNumber(ctx: Ctx, number: string): Promise<PhoneNumber | undefined> {
   try {
-    return (await ctx.call('findNumber', { number })).customer_id
+    return await ctx.call('findNumber', { number })
   } catch (error) {
     if (isAppError(error) && error.status === 'NOT_FOUND') return undefined
     throw error

@@ -1,13 +1,15 @@
 import { isAppError, isTransient } from '@voipbin/kernel'
 import { eq } from 'drizzle-orm'
 import { change, tolerant } from './effects.ts'
-import { authorize, release } from './funds.ts'
-import { costs } from './legs.ts'
+import { authorize, type Charged, release } from './funds.ts'
 import { armDialTimer, type CallTx, type Ctx, channelId, complete, type End, lockCall } from './lifecycle.ts'
 import { q850Of } from './media.ts'
-import { isWaiting } from './rules.ts'
+import { costs, isOnNet, isWaiting, maxHops } from './rules.ts'
 import { asteriskTable, type CallRow, calls } from './schema.ts'
 import { together } from './together.ts'
+
+/** As a server would refuse it that counts (RFC 3261 §21.4.20). */
+const tooManyHops = 483
 
 /** Seconds that must be paid for before anybody is dialled. */
 const firstMinute_s = 60
@@ -59,6 +61,7 @@ async function dialFrom(ctx: Ctx, call_id: string, first: Place): Promise<void> 
   const tried: string[] = []
   for (let placed = first; placed !== 'nowhere'; placed = await place(ctx, call_id, tried)) {
     if (placed === 'answered' || placed === 'over') return
+    if (placed.hops > maxHops) return giveUp(ctx, call_id, 'network_failure', tooManyHops)
     if (await settle(ctx, placed, await invite(ctx, placed))) return
     tried.push(placed.asterisk_id)
   }
@@ -72,11 +75,10 @@ async function hasCredit(ctx: Ctx, call_id: string): Promise<boolean> {
 }
 
 /** Reserves the first minute of a call. */
-export const canPay = async (ctx: Ctx, call: Parameters<typeof authorize>[1]): Promise<boolean> =>
-  (await authorize(ctx, call, firstMinute_s)) > 0
+export const canPay = async (ctx: Ctx, call: Charged): Promise<boolean> => (await authorize(ctx, call, firstMinute_s)) > 0
 
-const giveUp = (ctx: Ctx, call_id: string, cause: End['cause']): Promise<void> =>
-  change(ctx, call_id, (tx, row) => complete(tx, row, { cause, sip_code: null, by: row.hangup_by ?? 'local' }))
+const giveUp = (ctx: Ctx, call_id: string, cause: End['cause'], sip_code: number | null = null): Promise<void> =>
+  change(ctx, call_id, (tx, row) => complete(tx, row, { cause, sip_code, by: row.hangup_by ?? 'local' }))
 
 type Placed = CallRow & { asterisk_id: string; channel_id: string }
 type Place = Placed | 'answered' | 'over' | 'nowhere'
@@ -152,9 +154,10 @@ async function invite(ctx: Ctx, row: Placed): Promise<Outcome> {
 /** Of a SIP address the user part, as phones show it. */
 const numberOf = (target: string): string => (/^sips?:([^@]+)@/.exec(target)?.[1] ?? target).slice(0, 64)
 
-/** The edge lets nothing reach a carrier but what says whose leg it is; the header stays inside. */
-function headersOf({ dialroutes, dialroute_index }: CallRow): Record<string, string> {
-  const route = dialroutes[dialroute_index]
+/** The edge lets nothing reach a carrier but what says whose leg it is, and no number of the platform but what counts. These headers stay inside. */
+function headersOf(row: CallRow): Record<string, string> {
+  if (isOnNet(row)) return { 'X-VoIPBIN-Hops': String(row.hops) }
+  const route = row.dialroutes[row.dialroute_index]
   return route ? { ...route.headers, 'X-VoIPBIN-Provider-ID': route.provider_id } : {}
 }
 

@@ -1,8 +1,8 @@
 import type { Address, Groupcall } from '@voipbin/generated/schemas'
 import type { Effect } from './effects.ts'
-import { costs, insertLeg } from './legs.ts'
+import { insertLeg } from './legs.ts'
 import { type CallTx, finishAction, hangup, lockCall } from './lifecycle.ts'
-import { isLive } from './rules.ts'
+import { costs, isLive, withHops } from './rules.ts'
 import type { RunPlan } from './runs.ts'
 import { actions, type CallRow, calls, type GroupcallRow, groupcalls, type Leg } from './schema.ts'
 
@@ -25,7 +25,8 @@ export interface GroupOptions {
 
 /** Rings several legs of which the first that answers stays. `linear` rings one after another. */
 export async function insertGroup(tx: CallTx, options: GroupOptions): Promise<{ group: GroupcallRow; legs: CallRow[]; effects: Effect[] }> {
-  const { legs, ring_method, master, source, destination, owner, dial_timeout } = options
+  const { ring_method, master, source, destination, owner, dial_timeout } = options
+  const legs = withHops(options.legs, master?.hops ?? 0)
   const id = tx.newId()
   const first = ring_method === 'linear' ? legs.slice(0, 1) : legs
   const rows: CallRow[] = []

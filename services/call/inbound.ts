@@ -1,15 +1,14 @@
 import type { CallConsumed } from '@voipbin/generated/rpc/call'
-import type { Address } from '@voipbin/generated/schemas'
+import type { Address, Number as PhoneNumber } from '@voipbin/generated/schemas'
 import { isAppError, isTransient, stamp } from '@voipbin/kernel'
-import { addressOf, resolveDestinations, type Target } from './destinations.ts'
+import { addressOf, findNumber, resolveDestinations, type Target } from './destinations.ts'
 import { canPay, dialOthersSoon, dialPlaced } from './dial.ts'
 import { change, tolerant } from './effects.ts'
 import { insertGroup } from './groups.ts'
 import { idOfChannel, nthId } from './ids.ts'
-import { costs } from './legs.ts'
 import { type CallTx, type Ctx, hangup } from './lifecycle.ts'
 import { q850Of } from './media.ts'
-import type { HangupCause } from './rules.ts'
+import { costs, type HangupCause, isOverCarrier } from './rules.ts'
 import { beginRun } from './runs.ts'
 import { type CallRow, calls } from './schema.ts'
 import { together } from './together.ts'
@@ -25,6 +24,8 @@ interface Admission {
   flow_id: string | null
   /** What rings for a phone; null when there is no such destination. */
   connect?: { shown: Address; target: Target | null }
+  /** As the call's. */
+  hops: number
 }
 type Refusal = { refused: HangupCause }
 
@@ -34,7 +35,7 @@ const maxDuration_s = 14_400
 /** A call came in: finds its owner, makes its row, lets it ring, and starts its flow or rings whom it calls. */
 export async function incoming(ctx: Ctx, entered: Entered): Promise<void> {
   const { asterisk_id, channel_id } = entered
-  const admission = entered.source === 'carrier' ? await fromCarrier(ctx, entered) : await fromExtension(ctx, entered)
+  const admission = await admissions[entered.source](ctx, entered)
   if ('refused' in admission) {
     ctx.log.info('call refused', { channel_id, cause: admission.refused, source: entered.source, 'pii.request_uri': entered.request_uri })
     return tolerant(ctx, ctx.call('hangupChannel', { asterisk_id, channel_id, cause: q850Of[admission.refused] }))
@@ -43,6 +44,15 @@ export async function incoming(ctx: Ctx, entered: Entered): Promise<void> {
   const id = idOfChannel(entered, new Date(entered.channel.created))
   const ring = () => tolerant(mine, mine.call('ringChannel', { asterisk_id, channel_id }))
   await (admission.connect ? connect(mine, { id, entered, admission, ring }) : runFlow(mine, { id, entered, admission, ring }))
+}
+
+type Admit = (ctx: Ctx, entered: Entered) => Promise<Admission | Refusal>
+/** By whom the edge verified. */
+const admissions: Record<Entered['source'], Admit> = {
+  carrier: toNumber,
+  platform: toNumber,
+  extension: fromExtension,
+  '': async () => ({ refused: 'unallocated_number' }),
 }
 
 interface Arrival {
@@ -55,7 +65,10 @@ interface Arrival {
 async function runFlow(ctx: Ctx, { id, entered, admission, ring }: Arrival): Promise<void> {
   const { source, destination, flow_id, provider_id } = admission
   const call = { id, direction: 'incoming' as const, source, destination }
-  const [, isPaid] = await together([ctx.tx(tx => insertIncoming(tx, { id, entered, admission })), provider_id ? canPay(ctx, call) : true])
+  const [, isPaid] = await together([
+    ctx.tx(tx => insertIncoming(tx, { id, entered, admission })),
+    provider_id ? canPay(ctx, { ...call, dialroutes: [] }) : true,
+  ])
   if (!isPaid) return end(ctx, id, 'call_rejected')
   const plan = { flow_id, actions: null, variables: {}, webhook_uri: null, webhook_method: 'POST' as const }
   await together([ring(), beginRun(ctx, call, plan)])
@@ -81,7 +94,7 @@ async function connect(ctx: Ctx, { id, entered, admission, ring }: Arrival): Pro
       const made = await insertGroup(tx, { ...group, owner: { owner_type, owner_id }, master, relay_reason: true, is_chained: true })
       return dialOthersSoon(tx, made.legs)
     }),
-    first && costs(first) ? canPay(ctx, { id: first.id, direction: 'outgoing', source: shown, destination: first.destination }) : true,
+    first && costs(first) ? canPay(ctx, { ...first, direction: 'outgoing', source: shown }) : true,
     ring(),
   ])
   if (leg) await dialPlaced(ctx, leg, isPaid)
@@ -92,7 +105,7 @@ async function insertIncoming(
   tx: CallTx,
   { id, entered, admission, chained_call_ids = [] }: Omit<Arrival, 'ring'> & { chained_call_ids?: string[] },
 ): Promise<CallRow | null> {
-  const { flow_id, source, destination, provider_id, customer_id } = admission
+  const { flow_id, source, destination, provider_id, customer_id, hops } = admission
   const { asterisk_id, channel_id } = entered
   const [known] = await calls.system.find(tx, { channel_id }, { limit: 1 })
   if (known) return null
@@ -119,6 +132,7 @@ async function insertIncoming(
     provider_id,
     sip_call_id: entered.channel.sip_call_id || null,
     dialroutes: [],
+    hops,
     tm_ringing: now,
   })
   await tx.emit('call.created', { ...made, status: 'initiating', tm_ringing: null })
@@ -129,11 +143,11 @@ async function insertIncoming(
 const end = (ctx: Ctx, call_id: string, cause: HangupCause): Promise<void> =>
   change(ctx, call_id, async (tx, row) => (await hangup(tx, row, cause)).effects)
 
-/** Carriers call numbers. */
-async function fromCarrier(ctx: Ctx, entered: Entered): Promise<Admission | Refusal> {
+/** Carriers call numbers, and so does the platform itself, which needs no carrier for its own. */
+async function toNumber(ctx: Ctx, entered: Entered): Promise<Admission | Refusal> {
   const dialled = e164(userOf(entered.request_uri) || entered.channel.exten)
   if (!dialled) return { refused: 'unallocated_number' }
-  const number = await found(ctx.call('findNumber', { number: dialled }))
+  const number = await findNumber(ctx, dialled)
   if (!number?.call_flow_id) return { refused: 'unallocated_number' }
   const { number: caller, name } = entered.channel.caller
   const source = addressOf({ type: 'tel', target: e164(caller) ?? (caller || 'anonymous'), target_name: name })
@@ -144,20 +158,23 @@ async function fromCarrier(ctx: Ctx, entered: Entered): Promise<Admission | Refu
     source,
     destination,
     provider_id: entered.provider_id || null,
+    hops: entered.hops ?? 0,
   }
 }
 
 /** Phones of a customer call its extensions, its agents, or the world. */
 async function fromExtension(ctx: Ctx, entered: Entered): Promise<Admission | Refusal> {
-  const target = userOf(entered.request_uri) || entered.channel.exten
-  if (!entered.customer_id || !target) return { refused: 'unallocated_number' }
-  const destination = addressOf({ target: e164(target) ?? target })
+  const dialled = userOf(entered.request_uri) || entered.channel.exten
+  if (!entered.customer_id || !dialled) return { refused: 'unallocated_number' }
+  const destination = addressOf({ target: e164(dialled) ?? dialled })
   const source = addressOf({ type: 'extension', target: entered.extension, target_name: entered.channel.caller.name })
   const mine = ctx.as(entered.customer_id)
-  // What a phone shows towards the telephone network is the customer's number, not its extension.
-  const [shown, found] = await together([destination.type === 'tel' ? firstNumber(mine) : source, targetOf(mine, destination)])
+  const [numbers, target] = await together([destination.type === 'tel' ? ownNumbers(mine) : [], targetOf(mine, destination)])
+  // What a phone shows to a number is a number of the customer, not its extension.
+  const shown = destination.type === 'tel' ? numberShown(numbers, target) : source
   if (!shown) return { refused: 'call_rejected' }
-  return { customer_id: entered.customer_id, flow_id: null, source, destination, provider_id: null, connect: { shown, target: found } }
+  const { customer_id } = entered
+  return { customer_id, flow_id: null, source, destination, provider_id: null, connect: { shown, target }, hops: 0 }
 }
 
 async function targetOf(ctx: Ctx, destination: Address): Promise<Target | null> {
@@ -170,19 +187,13 @@ async function targetOf(ctx: Ctx, destination: Address): Promise<Target | null> 
   }
 }
 
-async function firstNumber(ctx: Ctx): Promise<Address | undefined> {
-  const { result } = await ctx.call('listNumbers', { page_size: 100 })
-  const number = result.find(row => row.type === 'normal')
-  return number && addressOf({ type: 'tel', target: number.number, target_name: number.name })
-}
+const ownNumbers = async (ctx: Ctx): Promise<PhoneNumber[]> => (await ctx.call('listNumbers', { page_size: 100 })).result
 
-async function found<T>(request: Promise<T>): Promise<T | undefined> {
-  try {
-    return await request
-  } catch (error) {
-    if (isAppError(error) && error.status === 'NOT_FOUND') return undefined
-    throw error
-  }
+/** A number that the whole world may see, or else, when no carrier does, a virtual one. What the customer calls it is nobody else's business. */
+function numberShown(numbers: readonly PhoneNumber[], target: Target | null): Address | undefined {
+  const normal = numbers.find(row => row.type === 'normal')
+  const chosen = normal ?? (target?.legs.some(isOverCarrier) ? undefined : numbers[0])
+  return chosen && addressOf({ type: 'tel', target: chosen.number, name: chosen.name })
 }
 
 /** Empty also for escapes that are none (`%zz`): whoever calls writes what it likes. */

@@ -2,9 +2,6 @@ import type { Address, Call } from '@voipbin/generated/schemas'
 import { armDialTimer, type CallTx, channelId } from './lifecycle.ts'
 import { type CallRow, calls, type Leg } from './schema.ts'
 
-/** Only carriers want to be paid. */
-export const costs = ({ dialroutes }: Pick<Leg, 'dialroutes'>): boolean => dialroutes.length > 0
-
 export interface LegOptions {
   type: Call['type']
   source: Address
@@ -44,6 +41,7 @@ export async function insertLeg(tx: CallTx, leg: Leg, options: LegOptions): Prom
     dialroutes: leg.dialroutes,
     provider_id: leg.dialroutes[0]?.provider_id ?? null,
     dial_uri: leg.dial_uri,
+    hops: leg.hops ?? 0,
   })
   await tx.emit('call.created', row)
   if (asterisk_id) await armDialTimer(tx, row)

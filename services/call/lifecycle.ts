@@ -4,7 +4,7 @@ import type { ActionResult } from '@voipbin/generated/schemas'
 import { type Context, stamp, type Tx } from '@voipbin/kernel'
 import type { Effect } from './effects.ts'
 import { groupAnswered, groupLegEnded } from './groups.ts'
-import { type CallStatus, canMove, durationOf, type HangupCause, hangupCause, isLive, isWaiting, mayFailOver } from './rules.ts'
+import { type CallStatus, canMove, costs, durationOf, type HangupCause, hangupCause, isLive, isWaiting, mayFailOver } from './rules.ts'
 import { type ActionRow, actions, type CallRow, calls } from './schema.ts'
 
 export type Ctx = Context<Calls, CallEvents>
@@ -64,9 +64,8 @@ export async function answered(tx: CallTx, row: CallRow): Promise<{ row: CallRow
 }
 
 export const after = (now: Date, seconds: number): Date => new Date(now.getTime() + seconds * 1000)
-/** Only calls over a carrier cost money. */
-export const isCharged = (row: CallRow): boolean =>
-  (row.direction === 'outgoing' ? row.destination : row.source).type === 'tel' && row.provider_id !== null
+/** Calls to numbers have a price, and calls that carriers bring. */
+const isCharged = (row: CallRow): boolean => (row.direction === 'outgoing' ? costs(row) : row.provider_id !== null)
 
 /** Asks for the end. What the far end is told follows from `cause`; the call is over when its channel is. */
 export async function hangup(tx: CallTx, row: CallRow, cause: HangupCause): Promise<{ row: CallRow; effects: Effect[] }> {

@@ -1,4 +1,4 @@
-import type { Call } from '@voipbin/generated/schemas'
+import type { Address, Call } from '@voipbin/generated/schemas'
 
 export type CallStatus = Call['status']
 export type HangupCause = NonNullable<Call['hangup_cause']>
@@ -25,6 +25,7 @@ const causeOfSip: Record<number, HangupCause> = {
   408: 'no_answer',
   410: 'unallocated_number',
   480: 'no_answer',
+  483: 'network_failure',
   484: 'unallocated_number',
   486: 'user_busy',
   487: 'originator_cancel',
@@ -68,6 +69,32 @@ export function mayFailOver(end: { sip_code: number | null; q850: number | null 
   if (end.sip_code !== null && end.sip_code >= 300)
     return (end.sip_code >= 500 && end.sip_code < 600) || end.sip_code === 403 || end.sip_code === 408
   return [27, 34, 38, 41, 42, 44, 47].includes(end.q850 ?? 0)
+}
+
+/** Virtual numbers exist inside the platform only: no carrier reaches them, and none may be shown one. */
+export const isVirtual = (number: string): boolean => number.startsWith('+899')
+
+/** What a leg's way is told from. */
+interface Way {
+  destination: Pick<Address, 'type'>
+  dialroutes: readonly unknown[]
+}
+export const isOverCarrier = ({ dialroutes }: Pick<Way, 'dialroutes'>): boolean => dialroutes.length > 0
+/** To a number of the platform: no carrier is needed. */
+export const isOnNet = (leg: Way): boolean => leg.destination.type === 'tel' && !isOverCarrier(leg)
+/** Calls to numbers have a price, with a carrier or without. */
+export const costs = (leg: Way): boolean => isOverCarrier(leg) || isOnNet(leg)
+
+/** To how many numbers of the platform one call may be led: numbers whose flows connect to each other would do so for ever. */
+export const maxHops = 5
+
+/**
+ * Legs for a call that was itself led to a number of the platform. Each of them counts as many hops as there are branches, so that numbers which connect to
+ * several others each do not become thousands of calls (as Max-Breadth does, RFC 5393).
+ */
+export function withHops<T extends Way>(legs: readonly T[], hops: number): T[] {
+  const branches = legs.filter(isOnNet).length
+  return legs.map(leg => (hops > 0 && isOnNet(leg) ? { ...leg, hops: hops + branches } : leg))
 }
 
 /** How long an answered call lasted: every started second counts, and the first has started. 0 for one that was not answered. */

@@ -43,6 +43,8 @@ export const callTable = mysqlTable(
     dialroute_index: int().notNull().default(0),
     /** Where a call goes that needs no carrier: `sip:…`. Not part of the contract. */
     dial_uri: varchar({ length: 512 }).notNull().default(''),
+    /** How many numbers of the platform the call has been led to, this one included; 0 when it has not. Not part of the contract. */
+    hops: int().notNull().default(0),
     /** Digits pressed since the last action that collected them; at most 64. Not part of the contract. */
     digits: varchar({ length: 64 }).notNull().default(''),
     tm_ringing: utc(),
@@ -68,6 +70,8 @@ export interface Leg {
   destination: Address
   dial_uri: string
   dialroutes: DialRoute[]
+  /** As the call's. */
+  hops?: number
   owner: { owner_type: Call['owner_type']; owner_id: string }
 }
 export type CallRow = typeof callTable.$inferSelect

@@ -29,9 +29,10 @@ test.each([
     want: ['b', 'a'],
   },
   { when: 'a carrier comes twice', given: [route('1', 'a', { target: 'all' }), route('2', 'a', { target: '+1' })], want: ['a'] },
+  { when: 'the number is virtual', number: '+899123456789', given: [route('1', 'a', { target: 'all' })], want: [] },
   { when: 'nothing fits', given: [route('1', 'a', { target: '+44' })], want: [] },
-])('dialRoutes when $when', ({ given, want }) => {
-  expect(dialRoutes('+15551234567', given).map(attempt => attempt.provider_id)).toEqual(want)
+])('dialRoutes when $when', ({ number = '+15551234567', given, want }) => {
+  expect(dialRoutes(number, given).map(attempt => attempt.provider_id)).toEqual(want)
 })
 
 test('an attempt holds what its INVITE needs', () => {

@@ -30,13 +30,17 @@ interface Candidate {
   provider: Pick<Provider, 'name' | 'hostname' | 'port' | 'transport' | 'tech_prefix' | 'tech_postfix' | 'tech_headers' | 'codecs'>
 }
 
+/** Virtual numbers exist inside the platform only. */
+const isVirtual = (number: string): boolean => number.startsWith('+899')
+
 const reach = (target: string): number => (target === 'all' ? 0 : target.length)
 
 /**
  * The attempts for a number, in order: the customer's own routes before the default ones, the longest matching beginning before a shorter one, then by
- * priority. A carrier is tried once.
+ * priority. A carrier is tried once. None reaches a virtual number.
  */
 export function dialRoutes(number: string, candidates: readonly Candidate[]): DialRoute[] {
+  if (isVirtual(number)) return []
   const rank = ({ route }: Candidate) => [route.scope === 'customer' ? 0 : 1, -reach(route.target), route.priority] as const
   const fitting = candidates.filter(({ route }) => route.target === 'all' || number.startsWith(route.target))
   const sorted = fitting.toSorted((a, b) => {

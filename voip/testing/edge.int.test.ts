@@ -251,6 +251,72 @@ test('nobody registered is 404', async () => {
   expect(await destroyed('nobody-1')).toMatchObject({ cause: 1, tech_cause: 404 })
 })
 
+describe('a number of the platform', () => {
+  const number = '+899123456789'
+  const call = (channelId: string, headers: Record<string, string>) =>
+    port.request('channels.originateWithId', {
+      channelId,
+      endpoint: `PJSIP/${first.name}/sip:${number}@sip.${stack.domain}`,
+      app: 'voipbin',
+      appArgs: 'outbound',
+      callerId: '"Acme" <+15550001111>',
+      timeout: 15,
+      variables: Object.fromEntries(Object.entries(headers).map(([name, value]) => [`PJSIP_HEADER(add,${name})`, value])),
+    })
+
+  test('comes in at an Asterisk, with sound, digits and hold, and without a media relay', async () => {
+    // What the caller says of itself does not count: the edge writes it.
+    await call('on-net-1', { 'X-VoIPBIN-Hops': '2', 'X-VoIPBIN-Customer-ID': customer })
+    const entered = await until('the call to come in', () =>
+      events.find(
+        (event): event is Extract<AriEvent, { type: 'StasisStart' }> => event.type === 'StasisStart' && event.args[1] === 'platform',
+      ),
+    )
+    expect(entered.args).toEqual(['inbound', 'platform', '', '', '', `sip:${number}@sip.${stack.domain}`, '2'])
+    const { id: channelId, caller } = entered.channel
+    expect(caller).toEqual({ number: '+15550001111', name: 'Acme' })
+    await port.request('channels.ring', { channelId })
+    await port.request('channels.answer', { channelId })
+    await answered('on-net-1')
+    await port.request('channels.playWithId', { channelId, playbackId: 'on-net-tone', media: ['tone:900'] })
+    await until('sound', async () => (await port.request('channels.rtpstatistics', { channelId: 'on-net-1' })).rxcount >= 40)
+    await port.request('channels.sendDTMF', { channelId: 'on-net-1', dtmf: '7#' })
+    const of = (type: AriEvent['type'], id: string) =>
+      events.filter(event => event.type === type && 'channel' in event && event.channel.id === id)
+    await until('the digits', () => of('ChannelDtmfReceived', channelId).length === 2)
+    expect(of('ChannelDtmfReceived', channelId)).toMatchObject([{ digit: '7' }, { digit: '#' }])
+    await port.request('channels.hold', { channelId: 'on-net-1' })
+    await until('the hold', () => of('ChannelHold', channelId).length === 1)
+    await port.request('channels.unhold', { channelId: 'on-net-1' })
+    await until('the end of the hold', () => of('ChannelUnhold', channelId).length === 1)
+    expect(await mediaSessions(stack)).toBe(0)
+    await port.request('channels.hangup', { channelId })
+    expect(await destroyed('on-net-1')).toMatchObject({ cause: 16 })
+  })
+
+  test.each([
+    { cause: 1, tech_cause: 404 },
+    { cause: 21, tech_cause: 403 },
+    { cause: 38, tech_cause: 500 },
+  ])('that refuses with $cause is heard to do so, and no other Asterisk is asked', async ({ cause, tech_cause }) => {
+    const before = events.length
+    await call(`on-net-cause-${cause}`, { 'X-VoIPBIN-Hops': '1' })
+    const came = () => events.slice(before).filter(event => event.type === 'StasisStart' && event.args[1] === 'platform')
+    const entered = await until('the call to come in', () => came()[0])
+    if (!('channel' in entered)) throw new Error('no channel')
+    await port.request('channels.hangup', { channelId: entered.channel.id, reason_code: String(cause) })
+    expect(await destroyed(`on-net-cause-${cause}`)).toMatchObject({ tech_cause })
+    expect(came()).toHaveLength(1)
+  })
+
+  const uncounted: { headers: Record<string, string> }[] = [{ headers: {} }, { headers: { 'X-VoIPBIN-Hops': 'many' } }]
+  test.each(uncounted)('is not there for a call that does not count: $headers', async ({ headers }) => {
+    const id = `on-net-${Object.keys(headers).length + 3}`
+    await call(id, headers)
+    expect(await destroyed(id)).toMatchObject({ cause: 1, tech_cause: 404 })
+  })
+})
+
 /** Rings phones of one account and lets one answer: RTP must flow both ways between Asterisk and the phone that answered. */
 async function ringBoth(id: string, through: EdgeInstance, answering: EdgeInstance, other: EdgeInstance): Promise<void> {
   const winner: RtpPhone = await rtpPhone()

@@ -121,6 +121,10 @@ export type SharedConfig = z.infer<typeof sharedConfig>
 /** A setting of a fixed form; `rule` completes "SIP_DOMAIN: …" when the boot is refused. */
 export const text = (form: RegExp, rule: string) => z.string().regex(form).describe(rule)
 
+/** A setting that is a domain name. */
+export const domainName = () =>
+  text(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, 'must be a domain name in small letters')
+
 /** What one service reads from the environment. Given to `defineService`; the runtime parses it once, at its start. */
 export interface ServiceConfig<T = unknown> {
   readonly schema: z.ZodObject

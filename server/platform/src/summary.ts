@@ -61,7 +61,7 @@ function demoLines(state: State, demo: Demo): string[] {
   return [
     `  Demo        user ${demo.username}, password ${demo.password}`,
     `              access key ${demo.accesskey}`,
-    `              number ${demo.number}, carrier calls come from ${state.sip.carrier.split(':')[0]}`,
+    `              number ${demo.number}: dial it in the softphone; carrier calls come from ${state.sip.carrier.split(':')[0]}`,
     ...demo.extensions.map(({ extension, password, domain }) => `              extension ${extension}@${domain}, password ${password}`),
     '',
     '  Open the softphone and press "Sign in":',

@@ -1,12 +1,13 @@
 import type { CallHandlers } from '@voipbin/generated/rpc/call'
 import type { Address, CallCreated } from '@voipbin/generated/schemas'
-import { addressOf, mayCost, resolveDestinations, type Target } from '../destinations.ts'
+import { addressOf, mayCost, resolveFrom, type Target } from '../destinations.ts'
 import { canPay, dialSoon } from '../dial.ts'
 import { release } from '../funds.ts'
 import { insertGroup } from '../groups.ts'
 import { nthId } from '../ids.ts'
-import { costs, insertLeg } from '../legs.ts'
+import { insertLeg } from '../legs.ts'
 import type { CallTx } from '../lifecycle.ts'
+import { costs } from '../rules.ts'
 import { type RunPlan, startRun } from '../runs.ts'
 import type { CallRow, GroupcallRow, Leg } from '../schema.ts'
 import { together } from '../together.ts'
@@ -53,7 +54,7 @@ async function prepare(ctx: Ctx, input: Create): Promise<Order> {
   const plan = planOf(input)
   const isKnownBefore = plan !== null || input.destinations.some(mayCost)
   const [resolved, first_id] = await together([
-    resolveDestinations(ctx, input.destinations, '/destinations', source),
+    resolveFrom(ctx, source, input.destinations, '/destinations'),
     // Recorded: a request that comes twice must not reserve twice. What nobody knows before its row needs no record of its own.
     isKnownBefore ? ctx.tx(async tx => tx.newId()) : ctx.newId(),
   ])
@@ -78,8 +79,8 @@ const atOnce = ({ legs, ring_method }: Order['targets'][number]): Planned[] => (
 async function settleBefore(ctx: Ctx, { source, targets, plan }: Order): Promise<() => Promise<void>> {
   const legs = targets.flatMap(atOnce)
   const charged = legs.filter(costs)
-  const reserve = async ({ id, destination }: Planned) => {
-    if (!(await canPay(ctx, { id, direction: 'outgoing', source, destination }))) throw ctx.error('BALANCE_INSUFFICIENT')
+  const reserve = async (leg: Planned) => {
+    if (!(await canPay(ctx, { ...leg, direction: 'outgoing', source }))) throw ctx.error('BALANCE_INSUFFICIENT')
   }
   const start = async (leg: Planned) => {
     if (plan) leg.activeflow_id = await startRun(ctx, { ...leg, direction: 'outgoing', source }, plan)

@@ -60,6 +60,7 @@ CREATE TABLE `call_calls` (
 	`dialroutes` json NOT NULL,
 	`dialroute_index` int NOT NULL DEFAULT 0,
 	`dial_uri` varchar(512) NOT NULL DEFAULT '',
+	`hops` int NOT NULL DEFAULT 0,
 	`digits` varchar(64) NOT NULL DEFAULT '',
 	`tm_ringing` datetime(6),
 	`tm_answer` datetime(6),

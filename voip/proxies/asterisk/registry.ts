@@ -135,11 +135,11 @@ export class Registry {
 
   #entered(channel: AriChannel, args: readonly string[], at: string): Outgoing {
     this.#known(channel)
-    const [direction, source = '', provider_id = '', customer_id = '', extension = '', request_uri = ''] = args
+    const [direction, source = '', provider_id = '', customer_id = '', extension = '', request_uri = '', hops = ''] = args
     const inbound = direction === 'inbound'
     const verified = inbound
-      ? { source, provider_id, customer_id, extension, request_uri }
-      : { source: '', provider_id: '', customer_id: '', extension: '', request_uri: '' }
+      ? { source, provider_id, customer_id, extension, request_uri, hops: Number(hops) }
+      : { source: '', provider_id: '', customer_id: '', extension: '', request_uri: '', hops: 0 }
     const data = { direction: inbound ? 'inbound' : 'outbound', channel: describe(channel, this.asterisk_id), ...verified }
     return this.#ofChannel('channel_entered', channel.id, at, data, [])
   }
