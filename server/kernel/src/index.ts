@@ -4,7 +4,19 @@ export { type Bus, openBus, Session } from './bus.ts'
 export { fillCache, invalidate, noCache, openCache, RedisCache } from './cache.ts'
 export { systemCaller } from './caller.ts'
 export { isLive, owned, ownedIndexes, secretText, stamp, utc } from './columns.ts'
-export { addressSettings, ConfigError, count, domainName, loadConfig, mayFetch, mayRequest, port, serviceConfig, sharedConfig, text } from './config.ts'
+export {
+  addressSettings,
+  ConfigError,
+  count,
+  domainName,
+  loadConfig,
+  mayFetch,
+  mayRequest,
+  port,
+  serviceConfig,
+  sharedConfig,
+  text,
+} from './config.ts'
 export type { Actor, Cache, Caller, Context, Db, HttpAnswer, Logger, Tx } from './context.ts'
 export type { CallTable, Contract, Event, EventRow, In, MethodRow, Out } from './contract.ts'
 export {
