@@ -59,7 +59,7 @@ async function registered(edge: EdgeInstance, extension: string, expires = 300):
 }
 
 beforeAll(async () => {
-  stack = await startStack({ edges: 2, asterisks: 2 })
+  stack = await startStack({ edges: 2, asterisks: 2, call_limit: 5 })
   const [one, two] = stack.edges
   const [asterisk] = stack.asterisks
   if (one === undefined || two === undefined || asterisk === undefined) throw new Error('no stack')
@@ -68,6 +68,7 @@ beforeAll(async () => {
   carrier = await addCarrier(stack, 'provider-1')
   domain = await addExtension(stack, customer, '1001', 'pw-1001')
   await addExtension(stack, customer, '1002', 'pw-1002')
+  await addExtension(stack, customer, '1003', 'pw-1003')
   port = openWebSocketPort({ ...asterisk.ari, app: 'voipbin' })
   port.start({ connected: () => undefined, disconnected: () => undefined, event: event => events.push(event) })
   await until('asterisk', () => port.connected)
@@ -244,6 +245,13 @@ test('a carrier is called by its own legs only, not by a SIP URI that leads to i
   await answered('paid')
   await port.request('channels.hangup', { channelId: 'paid' })
   expect(await callee.result).toMatchObject({ exit_code: 0 })
+})
+
+test('a phone that calls too often is told to wait', async () => {
+  const values = { USER: '1003', PASSWORD: 'pw-1003', FROM: `<sip:1003@${domain}>`, URI: `sip:selftest@${domain}`, TALK_MS: 50 }
+  await sippCall('phone-call', { target: outside(first), values, calls: 5 })
+  const refuse = () => sippCall('phone-refused', { target: outside(first), values: { ...values, EXPECT: 503 } })
+  expect(await counted('too_many_calls', refuse)).toBe(1)
 })
 
 test('nobody registered is 404', async () => {

@@ -45,6 +45,8 @@ export interface StackOptions {
   edges?: number
   /** Requests one address may send in ten seconds. Default 5,000: all tests share an address. */
   flood_limit?: number
+  /** Calls one extension may begin in a minute. Default 100. */
+  call_limit?: number
   /** Calls by SIP URI to private addresses. Default allowed: here everything is on loopback. */
   private_callees?: 'allowed' | 'refused'
 }
@@ -163,7 +165,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           DIR: `/srv/${spec.name}`, EDGE_NAME: spec.name, SERVER_ID: i + 1, SIP_DOMAIN: domain, OUTSIDE_IP: spec.outside.ip, PUBLIC_IP: spec.outside.ip,
           SIP_PORT: spec.outside.sip, SIP_TLS_PORT: spec.outside.tls, WS_PORT: spec.outside.ws, WSS_PORT: spec.outside.wss, INSIDE_IP: spec.inside.ip,
           INSIDE_PORT: spec.inside.port, CONTROL_IP: '127.0.0.1', CONTROL_PORT: spec.controlPort, CONTROL_TOKEN: secret, RTPENGINE_NG: `udp:127.0.0.1:${ng}`, NONCE_SECRET: secret,
-          FLOOD_LIMIT: options.flood_limit ?? 5000, PRIVATE_CALLEES: options.private_callees ?? 'allowed', TLS_KEY: '/srv/certs/key.pem', TLS_CERT: '/srv/certs/cert.pem', ...db.values,
+          FLOOD_LIMIT: options.flood_limit ?? 5000, CALL_LIMIT: options.call_limit ?? 100, PRIVATE_CALLEES: options.private_callees ?? 'allowed', TLS_KEY: '/srv/certs/key.pem', TLS_CERT: '/srv/certs/cert.pem', ...db.values,
         },
         ['schema.sql', 'views.sql'],
       ) // biome-ignore format: one block of names

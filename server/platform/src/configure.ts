@@ -13,6 +13,7 @@ import { writeSpeechRunner } from './speech.ts'
 
 const VOIP = path.join(ROOT, 'voip')
 const FLOOD_LIMIT = 500
+const CALL_LIMIT = 100
 
 /** Whom the servers run as: their own user where the machine allows it, else root. */
 export async function serverUser(paths: Paths): Promise<string> {
@@ -131,6 +132,7 @@ function kamailioValues(setup: Setup, index: number): Values {
     NONCE_SECRET: secrets.kamailio_nonce_secret,
     PRIVATE_CALLEES: flags.publicIp === null ? 'allowed' : 'refused',
     FLOOD_LIMIT,
+    CALL_LIMIT,
     TLS_KEY: `${INSIDE}/certs/key.pem`,
     TLS_CERT: `${INSIDE}/certs/cert.pem`,
   }
