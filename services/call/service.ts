@@ -1,5 +1,6 @@
 import { callContract } from '@voipbin/generated/rpc/call'
 import { defineService } from '@voipbin/kernel'
+import { watchActiveCalls } from './active-calls.ts'
 import { config } from './config.ts'
 import { consumers } from './events.ts'
 import { callHandlers } from './handlers/calls.ts'
@@ -12,6 +13,7 @@ export default defineService(callContract, {
   handlers: { ...callHandlers, ...groupcallHandlers, ...recordingHandlers },
   consumers,
   timers,
+  jobs: { active_calls: watchActiveCalls },
   schema,
   config,
 })

@@ -1,4 +1,4 @@
-import { Batch, insertRows, isUnavailable, pause, stamp } from '@voipbin/kernel'
+import { Batch, insertRows, isUnavailable, metrics, pause, stamp } from '@voipbin/kernel'
 import { and, inArray, type SQL, sql } from 'drizzle-orm'
 import { addressType, noteAddress, type Tried } from './addresses.ts'
 import { note } from './health.ts'
@@ -73,14 +73,18 @@ export class Recorder {
   async #write(outcomes: readonly Outcome[]): Promise<Following[]> {
     const ctx = this.#ctx
     const followings = outcomes.map(outcome => this.#following(outcome))
+    const made = outcomes.flatMap(one => one.made ?? [])
     const released = await ctx.tx(async tx => {
-      const made = outcomes.flatMap(one => one.made ?? [])
       await insertRows(tx.db, attemptTable, made)
       await this.#end(tx, outcomes, followings)
       await postpone(tx, outcomes, followings)
       await this.#note(tx, made)
       return this.#next(tx, outcomes, followings)
     })
+    for (const { outcome, duration_ms } of made) {
+      metrics.webhookDeliveries.inc({ outcome })
+      metrics.webhookDuration.observe(duration_ms / 1000)
+    }
     if (released.length > 0) this.#released(released)
     await this.#noteAddresses(outcomes)
     return followings

@@ -1,4 +1,4 @@
-import { uuid7 } from '@voipbin/kernel'
+import { metricsText, uuid7 } from '@voipbin/kernel'
 import { until } from '@voipbin/kernel/testing'
 import { describe, expect, test } from 'vitest'
 import { allOver, app, create, customers, deliveries, happen, mine, missing, over, read, receiver, theirs } from './webhook-fixture.ts'
@@ -24,6 +24,7 @@ describe('records', () => {
       [2, 'failed'],
       [1, 'failed'],
     ])
+    expect(await metricsText()).toMatch(/^voipbin_webhook_deliveries_total\{outcome="failed"\} 3$/m)
     expect((await attempts({ outcome: 'succeeded' })).result).toMatchObject([{ webhook_id: good.id, remote_ip: '127.0.0.1' }])
     const [failed] = rows.filter(row => row.webhook_id === bad.id)
     expect((await attempts({ webhook_delivery_id: failed?.id })).result).toHaveLength(3)
