@@ -16,8 +16,6 @@ export interface MigrateOptions {
   /** `mysql://user:password@host:port/database`; the database is made when it is missing and the user may. */
   url: string
   sets: readonly MigrationSet[]
-  /** How long to wait while another process migrates, in seconds. Default 120. */
-  wait_s?: number
 }
 export interface Migrated {
   name: string
@@ -35,7 +33,7 @@ export class ForeignDatabaseError extends Error {}
  * Brings a database up to date. Forward only; running it again or twice at once changes nothing more. Throws naming the migration that failed, and
  * ForeignDatabaseError before it changes anything.
  */
-export async function migrate({ url, sets, wait_s = 120 }: MigrateOptions): Promise<Migrated[]> {
+export async function migrate({ url, sets }: MigrateOptions): Promise<Migrated[]> {
   const database = databaseOf(url)
   const connection = await connectOrCreate(url)
   const lock = `voipbin_migrate:${database}`.slice(0, 64)
@@ -62,6 +60,8 @@ const readJournal = (folder: string): JournalEntry[] => {
   const { entries } = JSON.parse(readFileSync(join(folder, 'meta', '_journal.json'), 'utf8')) as { entries: JournalEntry[] }
   return entries
 }
+/** How long to wait while another process migrates, in seconds. */
+const wait_s = 120
 const tableOf = (name: string) => `${name}_migrations`
 
 async function missing(connection: Connection, set: MigrationSet): Promise<JournalEntry[]> {

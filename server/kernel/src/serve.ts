@@ -40,8 +40,6 @@ export interface ServeOptions {
   states?: StateSink | undefined
   /** Values for queue names with a parameter, e.g. `{ asterisk_id }`. */
   instance?: Readonly<Record<string, string>>
-  /** How long starting may wait for broker and database, in milliseconds. Default 60,000. */
-  start_ms?: number
   /** How long stopping waits for work in flight, in milliseconds. Default 10,000. */
   grace_ms?: number
   /** After how long the timers of a killed process run elsewhere, in milliseconds. Default 15,000. */
@@ -57,6 +55,8 @@ export interface Running extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** How long starting may wait for broker and database, in milliseconds. */
+const start_ms = 60_000
 /** A context for one event gets this long, in milliseconds. */
 const event_ms = 120_000
 const purge_ms = 10 * 60_000
@@ -67,7 +67,7 @@ const depth_ms = 15_000
  * settings that a service declares and `env` lacks.
  */
 export async function serve(services: readonly Service[], options: ServeOptions): Promise<Running> {
-  const { bus, database, log, env = {}, start_ms = 60_000, grace_ms = 10_000 } = options
+  const { bus, database, log, env = {}, grace_ms = 10_000 } = options
   const configs = services.map(({ config }) => (config ? loadConfig(config.schema, env) : {}))
   const stopping = new AbortController()
   const rpc = new RpcClient(bus, {}, { log })
