@@ -32,6 +32,8 @@ interface Operation {
   'x-codeSamples'?: CodeSample[]
 }
 const document = JSON.parse(readFileSync(join(root, 'generated/openapi.json'), 'utf8')) as {
+  tags: { name: string; description: string }[]
+  'x-tagGroups': { name: string }[]
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, Schema> }
 }
@@ -57,6 +59,12 @@ test('every TypeScript sample compiles', { timeout: 120_000 }, () => {
   const { stdout, status } = spawnSync(process.execPath, [tsc, '-p', join(folder, 'tsconfig.json')], { encoding: 'utf8', cwd: folder })
   expect(stdout).toBe('')
   expect(status).toBe(0)
+})
+
+test('every resource has its place and its description in the reference', () => {
+  const { tags, 'x-tagGroups': groups } = document
+  expect(groups.map(({ name }) => name)).not.toContain('More')
+  expect(tags.filter(({ description }) => description.startsWith('Operations on')).map(({ name }) => name)).toEqual([])
 })
 
 interface CodeSample {

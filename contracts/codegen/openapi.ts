@@ -42,7 +42,7 @@ export function openapiDocument(model: Model): Node {
       { url: 'https://api.voipbin.net', description: 'The hosted platform.' },
     ],
     security: [{ token: [] }, { accesskey: [] }, { token_query: [] }, { accesskey_query: [] }],
-    ...tagsOf(model),
+    ...(tagsOf(model) as unknown as Node),
     paths,
     webhooks,
     components: { schemas, responses: errors.responses(), examples: errors.examples(), headers, parameters, securitySchemes },
@@ -52,24 +52,30 @@ export function openapiDocument(model: Model): Node {
 /** As one comes to need them, and the list beside the create. */
 const methodOrder: readonly string[] = ['POST', 'GET', 'PUT', 'DELETE']
 
-/** The groups and the tags, in the order of the contract (`openapi/common.yaml`). Every tag is in a group, and has a description. */
-function tagsOf(model: Model): Node {
+interface TagGroup {
+  name: string
+  tags: string[]
+}
+
+/** The groups and the tags, in the order of the contract (`openapi/common.yaml`); what that does not name comes last. */
+function tagsOf(model: Model): { tags: { name: string }[]; 'x-tagGroups': TagGroup[] } {
   const used = [...new Set(model.operations.flatMap(operation => (operation.kind === 'public' ? [operation.tag] : [])))].sort()
   const shared = model.documents.find(({ content }) => 'x-tagGroups' in content)?.content
-  if (!shared) return { tags: used.map(name => ({ name, description: `Operations on ${name.replaceAll('_', ' ')}.` })) }
-  const groups = shared['x-tagGroups'] as unknown as { name: string; tags: string[] }[]
-  const tags = new Map((shared.tags as unknown as { name: string }[]).map(tag => [tag.name, tag]))
-  const grouped = groups.flatMap(group => group.tags)
-  const missing = used.filter(name => !grouped.includes(name) || !tags.has(name))
-  if (missing.length > 0) throw new Error(`openapi/common.yaml: tags and x-tagGroups must name ${missing.join(', ')}`)
+  const listed = (shared?.['x-tagGroups'] ?? []) as unknown as TagGroup[]
+  const described = new Map(((shared?.tags ?? []) as unknown as { name: string }[]).map(tag => [tag.name, tag]))
+  const rest = used.filter(name => !listed.some(({ tags }) => tags.includes(name)))
+  const groups = [...listed, { name: 'More', tags: rest }]
+    .map(({ name, tags }) => ({ name, tags: tags.filter(tag => used.includes(tag)) }))
+    .filter(({ tags }) => tags.length > 0)
+  const tags = groups.flatMap(group => group.tags)
   return {
-    tags: grouped.flatMap(name => (used.includes(name) ? [tags.get(name) ?? { name }] : [])),
+    tags: tags.map(name => described.get(name) ?? { name, description: `Operations on ${name.replaceAll('_', ' ')}.` }),
     'x-tagGroups': groups,
-  } as unknown as Node
+  }
 }
 
 /** The tags in the order of the reference. */
-export const tagOrder = (model: Model): string[] => (tagsOf(model).tags as unknown as { name: string }[]).map(({ name }) => name)
+export const tagOrder = (model: Model): string[] => tagsOf(model).tags.map(({ name }) => name)
 
 const publicView = (model: Model): ReadonlyMap<string, Schema> =>
   new Map([...model.schemas].map(([name, schema]) => [name, publicSchema(schema)]))

@@ -104,8 +104,14 @@ const repairs = {
 const repair = () => {
   for (const [selector, change] of Object.entries(repairs)) for (const element of document.querySelectorAll(selector)) change(element)
 }
-new MutationObserver(repair).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['aria-label'] })
-repair()
+let planned = 0
+const repairSoon = () => {
+  planned ||= requestAnimationFrame(() => {
+    planned = 0
+    repair()
+  })
+}
+new MutationObserver(repairSoon).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['aria-label'] })
 `
 
 const css = `:root { color-scheme: light dark; --voipbin-bar: 44px }
