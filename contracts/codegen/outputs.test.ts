@@ -73,7 +73,7 @@ describe('openapi.json', () => {
 describe('asyncapi.json', () => {
   test('holds the socket and public events only', () => {
     const { channels, operations, components } = json('asyncapi.json')
-    expect(Object.keys(channels)).toEqual(['flow.events', 'websocket', 'widget.events'])
+    expect(Object.keys(channels)).toEqual(['websocket', 'flow.events', 'widget.events'])
     expect(Object.keys(operations)).toEqual(['receiveClientFrames', 'sendFlowEvents', 'sendServerFrames', 'sendWidgetEvents'])
     expect(Object.keys(channels['widget.events'].messages)).toEqual(['widget.created'])
     expect(Object.keys(components.messages)).not.toContain('widget.painted')
@@ -128,7 +128,7 @@ describe('the client', () => {
     "list(query?: ListWidgetsQuery, options?: RequestOptions): Page<Widget, 'FLOW_NOT_FOUND'>",
     '* Permission: `widget_create`. Carries an `Idempotency-Key`.',
     '* @throws NotFoundError `WIDGET_NOT_FOUND`: There is no such widget.',
-    '/** How many rows one page holds at most. 1 to 100. */',
+    '/** Maximum number of rows per page. 1 to 100. */',
     "create: 'POST /v1.0/widgets bi',",
     "list: 'GET /v1.0/widgets ql',",
   ])('has %s', wanted => expect(text('sdk/resources.ts')).toContain(wanted))
