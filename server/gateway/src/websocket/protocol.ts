@@ -42,7 +42,7 @@ const frameId = (frame: unknown): string | undefined => {
 /** One parsed frame, as the contract describes it; throws FRAME_INVALID naming the fields and the rules. */
 function readFrame(frame: unknown): ClientFrame {
   const { success, data, error } = clientFrame.safeParse(frame)
-  if (!success) throw frameInvalid('The frame is not one this socket understands.', toDetails(error.issues, frame))
+  if (!success) throw frameInvalid('The frame is not valid.', toDetails(error.issues, frame))
   if (data.type === 'auth' && (data.token === undefined) === (data.accesskey === undefined))
     throw frameInvalid('Give one of token and accesskey.', [{ field: '/token', rule: 'required', expected: 'token or accesskey' }])
   return data
