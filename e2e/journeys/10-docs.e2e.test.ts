@@ -29,7 +29,7 @@ type Expected = RegExp | Listens
  */
 const pages: Readonly<Record<string, readonly Expected[]>> = {
   // First: what other pages do to the demo number is no matter here.
-  'softphone.md': [/^ringing\nactive\nheld\nended\nnormal_clearing \w+ \d+\n$/],
+  'softphone.md': [/^ringing\nactive\nheld\nended\nnormal_clearing \w+ [\d.]+\n$/],
   'quickstart.md': [
     /^$/,
     /^\{"id":"[0-9a-f-]{36}".*"status":"initiating"/,

@@ -34,7 +34,7 @@ export async function runInPage(file: string, timeout_ms: number): Promise<strin
     await until('the end of the program', async () => wrong.length > 0 || (await page.title()) === 'over', timeout_ms).catch(error => {
       throw new Error(`the program has not ended; it said: ${said}`, { cause: error })
     })
-    if (wrong[0]) throw wrong[0]
+    if (wrong[0]) throw new Error(`${wrong[0].message}; before, the program said: ${said}`, { cause: wrong[0] })
     return said.map(line => `${line}\n`).join('')
   } finally {
     await browser.close()
