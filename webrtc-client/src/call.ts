@@ -276,6 +276,11 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     const device = this.#context.speakerId()
     if (device) speaker.use(device).catch(error => this.#context.log.warn('speaker not available', { error: String(error) }))
     if (this.muted) session.mute({ audio: true })
+    const terminate = session.terminate.bind(session)
+    // The stack ends a call as soon as ICE fails; a path that has stood is repaired instead.
+    session.terminate = options => {
+      if (options?.cause !== 'RTP Timeout' || !this.#path?.stood) terminate(options)
+    }
     this.#path = new MediaPath(connection, {
       onInterrupted: interrupted => {
         this.interrupted = interrupted

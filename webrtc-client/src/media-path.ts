@@ -25,8 +25,12 @@ export class MediaPath {
   constructor(connection: RTCPeerConnection, options: MediaPathOptions) {
     this.#connection = connection
     this.#options = options
-    // Capturing listeners come first, and the stack's own one ends the call on `failed`.
-    connection.addEventListener('iceconnectionstatechange', event => this.#onChange(event), { capture: true, signal: this.#end.signal })
+    connection.addEventListener('iceconnectionstatechange', () => this.#onChange(), { signal: this.#end.signal })
+  }
+
+  /** Audio could flow once. From then on a failure is repaired here. */
+  get stood(): boolean {
+    return this.#stood
   }
 
   close(): void {
@@ -34,15 +38,14 @@ export class MediaPath {
     this.#settle()
   }
 
-  #onChange(event: Event): void {
+  #onChange(): void {
     const state = this.#connection.iceConnectionState
     if (state === 'connected' || state === 'completed') {
       this.#stood = true
       if (this.#timers.length > 0) this.#options.onInterrupted(false)
       this.#settle()
-    } else if (this.#stood && (state === 'disconnected' || state === 'failed')) {
-      event.stopImmediatePropagation()
-      if (this.#timers.length === 0) this.#repair(state === 'failed' ? 0 : PATIENCE_MS)
+    } else if (this.#stood && this.#timers.length === 0 && (state === 'disconnected' || state === 'failed')) {
+      this.#repair(state === 'failed' ? 0 : PATIENCE_MS)
     }
   }
 
