@@ -58,6 +58,14 @@ test('a longer one starts ICE over, again and again, and the stack is not to end
   expect(happened).toEqual(['interrupted', 'restart', 'restart', 'back'])
 })
 
+test('a path that is back without an event is left alone', () => {
+  connection.become('connected')
+  connection.become('disconnected')
+  connection.iceConnectionState = 'connected'
+  vi.advanceTimersByTime(60_000)
+  expect(happened).toEqual(['interrupted', 'back'])
+})
+
 test('what never comes back is lost, once', () => {
   connection.become('connected')
   connection.become('failed')

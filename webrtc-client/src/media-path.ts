@@ -40,10 +40,9 @@ export class MediaPath {
 
   #onChange(): void {
     const state = this.#connection.iceConnectionState
-    if (state === 'connected' || state === 'completed') {
+    if (this.#isUp()) {
       this.#stood = true
-      if (this.#timers.length > 0) this.#options.onInterrupted(false)
-      this.#settle()
+      this.#recover()
     } else if (this.#stood && this.#timers.length === 0 && (state === 'disconnected' || state === 'failed')) {
       this.#repair(state === 'failed' ? 0 : PATIENCE_MS)
     }
@@ -51,11 +50,22 @@ export class MediaPath {
 
   #repair(patience: number): void {
     const restart = (): void => {
+      // Back without a word: a restart need not change the state.
+      if (this.#isUp()) return this.#recover()
       this.#options.restart()
       this.#timers[0] = setTimeout(restart, AGAIN_MS)
     }
     this.#timers = [setTimeout(restart, patience), setTimeout(() => this.#lose(), LOST_MS)]
     this.#options.onInterrupted(true)
+  }
+
+  #isUp(): boolean {
+    return ['connected', 'completed'].includes(this.#connection.iceConnectionState)
+  }
+
+  #recover(): void {
+    if (this.#timers.length > 0) this.#options.onInterrupted(false)
+    this.#settle()
   }
 
   #lose(): void {
