@@ -118,7 +118,7 @@ export const errors: Readonly<Record<ErrorReason, ErrorRow>> = {
   ADDRESS_TYPE_REFUSED: { status: 'INVALID_ARGUMENT', message: 'An address of this type cannot be used here.', action: 'Use an address of another type; an agent cannot be reached through an agent.' },
   AGENT_LAST_ADMIN: { status: 'FAILED_PRECONDITION', message: 'This is the last agent that may administer the customer.', action: 'Make another agent an administrator first.' },
   AGENT_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such agent.', action: 'Check the id.' },
-  AGENT_REQUIRED: { status: 'PERMISSION_DENIED', message: 'These credentials belong to no agent.', action: 'Log in as an agent; an access key has no profile.' },
+  AGENT_REQUIRED: { status: 'PERMISSION_DENIED', message: 'These credentials belong to no agent.', action: 'Sign in as an agent. An access key has a profile only in `/me`: that of the agent that made it, if the key may `agent_read`.' },
   AGENT_USERNAME_TAKEN: { status: 'ALREADY_EXISTS', message: 'This user name is taken.', action: 'Choose another one.' },
   AUDIT_NOT_FOUND: { status: 'NOT_FOUND', message: 'There is no such audit entry.', action: 'Check the id.' },
   BALANCE_INSUFFICIENT: { status: 'PAYMENT_REQUIRED', message: 'The balance does not cover this.', action: 'Add credit to the billing account and try again.' },

@@ -1225,12 +1225,6 @@ export interface CallListPublic {
   next_page_token: string
 }
 
-export interface CallMetricsData {
-  customer_id: string
-  active: number
-  timestamp: StateTime
-}
-
 export interface CallMute {
   direction: MuteDirection
 }
@@ -1822,14 +1816,6 @@ export interface ProviderUpdate {
   allowed_ips?: string[]
 }
 
-export interface QueueStatsData {
-  customer_id: string
-  queue_id: string
-  waiting: number
-  active: number
-  timestamp: StateTime
-}
-
 /** Requests per minute. Bursts of twice that number are possible; a sixtieth of the limit is refilled every second. */
 export interface RateLimits {
   api: number
@@ -2036,7 +2022,7 @@ export interface Speech {
 /** A state as it changes, by the fast path (ZeroMQ, `zmq.yaml`): for displays. Without a number, outside history and `resume`, and any of them may be lost or come before or after the event that says the same. Comes to every socket with a topic that covers the resource. */
 export interface StateFrame {
   type: 'state'
-  state_type: 'agent.login' | 'agent.logout' | 'agent.presence' | 'call.metrics' | 'call.state' | 'queue.stats'
+  state_type: 'agent.login' | 'agent.logout' | 'agent.presence' | 'call.state'
   /** RFC 3339 in UTC, with milliseconds. */
   timestamp: string
   resource_type: string

@@ -1,6 +1,6 @@
-import { isList, type Model, type PublicOperation, pluralsOf } from './model.ts'
+import { type Model, type PublicOperation, pluralsOf } from './model.ts'
 import { projectorName } from './project.ts'
-import { places, refName, type Schema } from './schema.ts'
+import { refName } from './schema.ts'
 import { byName, camel, header, importLine, key, literal, type Output, quote } from './text.ts'
 import { bodyValidators } from './validators.ts'
 
@@ -29,14 +29,12 @@ export interface Route {
   readonly responses: RouteConfig['responses']
   /** HTTP status of success. */
   readonly status: 200 | 201 | 202
-  readonly service: string
   /** The operation to call over RPC; null when the gateway answers by itself (\`override\`). */
   readonly rpc: string | null
   /** \`<resource>_<verb>\`, \`public\` or \`authenticated\`. */
   readonly permission: string
   readonly owner: 'customer' | 'self' | 'platform'
   readonly rate_limit: 'api' | 'call_create' | 'login'
-  readonly kind: 'list' | 'read' | 'create' | 'update' | 'delete' | 'action'
   /** What it works on: the resource of the last id in the path, or the one it creates or lists. */
   readonly resource: string | null
   /** Takes an \`Idempotency-Key\`. */
@@ -48,8 +46,6 @@ export interface Route {
   readonly refs: readonly Ref[]
   /** Own reasons and those of its references. */
   readonly errors: readonly string[]
-  /** JSON pointers (with \`*\`) of values that logs and audit rows must not show. */
-  readonly secrets: { readonly request: readonly string[]; readonly response: readonly string[] }
   /** Leaves only what the contract shows to the outside. */
   readonly project: (output: unknown) => unknown
 }
@@ -122,19 +118,16 @@ function routeText(operation: PublicOperation, model: Model, imports: Imports): 
     ['request', requestText(operation, imports)],
     ['responses', `{ ${operation.status}: { description: ${quote(operation.summary)} } }`],
     ['status', String(operation.status)],
-    ['service', quote(operation.service)],
     ['rpc', operation.override ? 'null' : quote(operation.rpc ?? operation.id)],
     ['permission', quote(operation.permission)],
     ['owner', quote(operation.owner)],
     ['rate_limit', quote(operation.rateLimit)],
-    ['kind', quote(kindOf(operation, model))],
     ['resource', literal(resourceOf(operation, model))],
     ['idempotent', String(operation.idempotent)],
     ['override', String(operation.override)],
     ['timeout_ms', String(operation.timeout_ms)],
     ['refs', literal(operation.refs)],
     ['errors', literal(operation.errors)],
-    ['secrets', literal({ request: secretsIn(operation.body?.schema, model), response: secretsIn(operation.output, model) })],
     ['project', projectText(operation, imports)],
   ]
   return `export const ${operation.id}: Route = {\n${lines.map(([name, text]) => `  ${name}: ${text},\n`).join('')}}\n`
@@ -164,30 +157,11 @@ function projectText(operation: PublicOperation, imports: Imports): string {
   return `output => ${name}(output as never)`
 }
 
-function kindOf(operation: PublicOperation, model: Model): string {
-  if (operation.method === 'GET') return isList(operation, model) ? 'list' : 'read'
-  if (operation.idempotent) return 'create'
-  const last = operation.httpPath.endsWith('}') || operation.path.length === 0
-  if (operation.method === 'DELETE' && last) return 'delete'
-  return (operation.method === 'PUT' || operation.method === 'PATCH') && last ? 'update' : 'action'
-}
-
 function resourceOf(operation: PublicOperation, model: Model): string | null {
   const inPath = operation.refs.filter(ref => ref.in === 'path').at(-1)
   if (inPath) return inPath.resource
   const known = [...model.resources.keys()]
   return known.find(resource => pluralsOf(resource).includes(operation.tag)) ?? (known.includes(operation.tag) ? operation.tag : null)
-}
-
-function secretsIn(schema: Schema | undefined, model: Model): string[] {
-  if (!schema) return []
-  return [
-    ...new Set(
-      places(schema, model.schemas)
-        .filter(place => place.schema['x-secret'] === true)
-        .map(place => place.path),
-    ),
-  ]
 }
 
 function indexFile(services: string[], operations: PublicOperation[], model: Model): Output {

@@ -76,7 +76,7 @@ function publicOperation({ document, httpPath, method, raw, parameters, schemas 
     refs: findRefs({ path, query, body }, schemas),
     override: raw['x-override'] === true,
     rpc: typeof raw['x-rpc'] === 'string' ? raw['x-rpc'] : undefined,
-    idempotent: method === 'POST' && status === 201,
+    idempotent: method === 'POST' && raw['x-idempotent'] === undefined,
     sdkName: typeof raw['x-sdk'] === 'string' ? raw['x-sdk'] : undefined,
     timeout_ms: Number(raw['x-timeout'] ?? 30) * 1000,
     raw,

@@ -55,7 +55,7 @@ export interface PublicOperation extends OperationBase {
   override: boolean
   /** The operation the gateway calls instead of this one. */
   rpc: string | undefined
-  /** Takes an `Idempotency-Key`. */
+  /** Takes an `Idempotency-Key`: every POST that does not say why it may be repeated without one. */
   idempotent: boolean
   sdkName: string | undefined
   raw: Record<string, Json>

@@ -104,9 +104,7 @@ describe('rpc', () => {
 describe('gateway', () => {
   test.each([
     "refs: [{ in: 'body', path: '/flow_id', resource: 'flow' }],",
-    "secrets: { request: [], response: ['/pin'] },",
     'request: { body: WidgetCreate, body_required: true },',
-    "kind: 'create',",
     'project: output => projectWidgetCreated(output as never),',
   ])('routes hold %s', wanted => expect(text('gateway/widget.ts')).toContain(wanted))
 

@@ -41,7 +41,9 @@ export const generalReasons: ReadonlySet<string> = new Set([
 
 /** Every reason a public operation may answer with: its own and the general ones that can happen to it. */
 export function reasonsOf(operation: PublicOperation): string[] {
-  const reasons = ['INVALID_ARGUMENT', 'RATE_LIMITED', 'INTERNAL', 'UNAVAILABLE', 'DEADLINE_EXCEEDED']
+  const reasons = ['INVALID_ARGUMENT', 'INTERNAL', 'UNAVAILABLE', 'DEADLINE_EXCEEDED']
+  // Limits are a customer's; without one only logins are counted.
+  if (operation.permission !== 'public' || operation.rateLimit === 'login') reasons.push('RATE_LIMITED')
   if (operation.permission !== 'public') reasons.push('UNAUTHENTICATED', 'TOKEN_EXPIRED', 'PERMISSION_DENIED', 'CUSTOMER_FROZEN')
   // Also where no body is expected: one may come all the same.
   if (operation.method !== 'GET') reasons.push('MALFORMED_JSON', 'REQUEST_TIMEOUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE')

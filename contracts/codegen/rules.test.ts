@@ -52,6 +52,27 @@ const cases: { when: string; file: string; from: string; to: string; want: strin
     want: 'x-rate-limit is one of api, call_create, login',
   },
   {
+    when: 'a POST that creates may be repeated by mistake',
+    file: openapi,
+    from: '      x-permission: widget_create\n',
+    to: '      x-permission: widget_create\n      x-idempotent: It does no harm.\n',
+    want: 'a POST that creates (201) takes an Idempotency-Key',
+  },
+  {
+    when: 'a POST of the gateway itself does not say why it may be repeated',
+    file: openapi,
+    from: '      x-permission: widget_create\n',
+    to: '      x-permission: widget_create\n      x-override: true\n',
+    want: 'say in x-idempotent why asking twice does no harm',
+  },
+  {
+    when: 'another method says why it may be repeated',
+    file: openapi,
+    from: '      x-permission: widget_read\n',
+    to: '      x-permission: widget_read\n      x-idempotent: It reads.\n',
+    want: 'x-idempotent is for POST',
+  },
+  {
     when: 'a word of an operation is misspelt',
     file: openapi,
     from: '      x-rate-limit: api\n',

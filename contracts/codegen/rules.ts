@@ -120,6 +120,7 @@ const operationWords: ReadonlySet<string> = new Set([
   'x-owner',
   'x-rate-limit',
   'x-errors',
+  'x-idempotent',
   'x-override',
   'x-rpc',
   'x-timeout',
@@ -159,8 +160,20 @@ function checkPublic(operation: PublicOperation, model: Model, complain: Complai
   }
   if (Object.keys((operation.raw.responses ?? {}) as object).some(code => !code.startsWith('2')))
     complain('error responses are added by the generator')
+  checkRepeats(operation, complain)
   checkBody(operation, model, complain)
   checkExamples(operation, complain)
+}
+
+/** A client that got no answer asks again: a POST takes an `Idempotency-Key`, or says why asking twice does no harm. */
+function checkRepeats(operation: PublicOperation, complain: Complain): void {
+  const why = operation.raw['x-idempotent']
+  if (why === undefined && operation.method === 'POST' && operation.override)
+    complain('a POST with x-override takes no Idempotency-Key; say in x-idempotent why asking twice does no harm')
+  if (why === undefined) return
+  if (operation.method !== 'POST') complain('x-idempotent is for POST; the other methods may be repeated by nature')
+  if (operation.status === 201) complain('a POST that creates (201) takes an Idempotency-Key; take x-idempotent out')
+  if (typeof why !== 'string' || !why.endsWith('.')) complain('x-idempotent is a sentence: why asking twice does no harm')
 }
 
 function checkBody(operation: PublicOperation, model: Model, complain: Complain): void {

@@ -28,6 +28,7 @@ export function readStates(model: Model): StateDefinition[] {
       const resource = type.split('.')[0] ?? ''
       const names = Object.keys(asObject(message.payload, model.schemas)?.properties ?? {})
       const from = message['x-from'] ?? []
+      if (from.length === 0) throw new Error(`zmq.yaml: nothing sends ${type}; name the events it follows in x-from, or take it out`)
       for (const event of from) {
         if (!model.events.some(({ type }) => type === event))
           throw new Error(`zmq.yaml: ${type} comes from ${event}, which no service sends`)

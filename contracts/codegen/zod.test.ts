@@ -16,7 +16,7 @@ const options = (mode: ZodOptions['mode'] = 'strict'): ZodOptions => ({
 const cases: { given: Schema; want: string }[] = [
   { given: { type: 'string', minLength: 1, maxLength: 5 }, want: 'z.string().min(1).max(5)' },
   { given: { type: 'string', pattern: "^a'\\d$" }, want: "z.string().regex(new RegExp('^a\\'\\\\d$', 'u'))" },
-  { given: { type: 'string', format: 'uuid' }, want: 'z.uuid()' },
+  { given: { type: 'string', format: 'uuid' }, want: 'z.uuid().toLowerCase()' },
   { given: { type: 'string', format: 'date-time' }, want: 'z.iso.datetime({ offset: true })' },
   { given: { type: ['string', 'null'], default: null }, want: 'z.string().nullable().default(null)' },
   { given: { type: 'integer', minimum: 1, maximum: 9, default: 3 }, want: 'z.int().min(1).max(9).default(3)' },

@@ -74,7 +74,8 @@ function plain(type: string, schema: Schema, options: ZodOptions): string {
 }
 
 const formats: Record<string, string> = {
-  uuid: 'z.uuid()',
+  // Some clients write ids in capitals (RFC 9562, 4).
+  uuid: 'z.uuid().toLowerCase()',
   'date-time': 'z.iso.datetime({ offset: true })',
   date: 'z.iso.date()',
   time: 'z.iso.time()',

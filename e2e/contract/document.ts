@@ -34,6 +34,7 @@ interface RawOperation {
   responses: Record<string, Response | { $ref: string }>
   'x-permission': string
   'x-owner': string
+  'x-idempotent'?: string
 }
 interface Response {
   content?: { 'application/json'?: { schema?: Schema; examples?: Record<string, unknown> } }
@@ -53,6 +54,8 @@ export interface Operation {
   body: { schema: Schema; required: boolean; example: unknown } | undefined
   /** Takes an `Idempotency-Key`. */
   idempotent: boolean
+  /** A POST that takes none says why asking twice does no harm. */
+  harmless: boolean
   /** HTTP code of success. */
   success: number
   /** Every reason it may be refused with: the names of the examples of its error responses. */
@@ -89,6 +92,7 @@ export function operationsOf(document: Document): Operation[] {
           parameters,
           body,
           idempotent: parameters.some(({ in: where, name }) => where === 'header' && name === 'Idempotency-Key'),
+          harmless: raw['x-idempotent'] !== undefined,
           success: Number(Object.keys(raw.responses).find(code => code.startsWith('2'))),
           reasons: reasonsOf(raw, document),
         },
@@ -156,5 +160,6 @@ export function sampleOf(schema: Schema, document: Document): string {
   if (typesOf(node).includes('boolean')) return 'true'
   if (node.format === 'date-time') return '2026-01-20T12:00:00.000000Z'
   if (node.pattern?.includes('0-9a-f')) return 'ab'
+  if (node.pattern?.startsWith('^\\+')) return '+15551234567'
   return 'sample'
 }

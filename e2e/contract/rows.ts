@@ -50,14 +50,16 @@ export function exampleWith(operation: Operation, { document }: World, known: Re
   return body
 }
 
-/** Replaces the ids that an example holds at this place by another. */
-function put(target: unknown, path: readonly string[], id: string): void {
+/** Replaces the ids that an example holds at this place by another, or takes them out. */
+export function put(target: unknown, path: readonly string[], id: string | undefined): void {
   const [step, ...rest] = path
   if (step === undefined || typeof target !== 'object' || target === null) return
   const at = target as Record<string, unknown>
+  if (id === undefined && rest.join() === '*') delete at[step]
   for (const name of step === '*' ? Object.keys(at) : [step]) {
     if (at[name] === undefined) continue
-    if (rest.length === 0) at[name] = id
-    else put(at[name], rest, id)
+    if (rest.length > 0) put(at[name], rest, id)
+    else if (id === undefined) delete at[name]
+    else at[name] = id
   }
 }

@@ -55,6 +55,7 @@ const leadsTo = (schema: Schema, path: readonly string[], document: Document): b
     parameters: [],
     body: { schema, required: true, example: undefined },
     idempotent: false,
+    harmless: false,
     success: 200,
     reasons: new Set<string>(),
   }

@@ -1,8 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
-import { type Operation, type Ref, refsOf } from './document.ts'
-import { soundPath } from './mutations.ts'
+import { refsOf } from './document.ts'
+import { askWith, type Reference, referencesOf } from './references.ts'
 import { rowsOf, unknown } from './rows.ts'
-import { bodyWith } from './samples.ts'
 import { exceptions, unreachable } from './tenant-exceptions.ts'
 import { type Answer, findings, key, World } from './world.ts'
 
@@ -17,45 +16,12 @@ beforeAll(async () => {
   ids = await rowsOf(world, asA(), world.state.demo.customer_id)
 })
 
-interface Case {
-  operation: Operation
-  ref: Ref
-  name: string
-}
+const send = (one: Reference, id: string): Promise<Answer> => askWith(world, one, id, { headers: asB() })
 
-/** The request of an operation with one reference replaced; all others stay as in the example, or B's own would be needed. */
-async function send({ operation, ref }: Case, id: string): Promise<Answer> {
-  const body = operation.body ? structuredClone(operation.body.example ?? {}) : undefined
-  if (body !== undefined) {
-    for (const other of refsOf(operation, world.document)) if (other.in === 'body' && other !== ref) remove(body, other.path)
-  }
-  const sent =
-    ref.in === 'body' && operation.body
-      ? bodyWith(operation.body.schema, { path: ref.path, id, example: body, document: world.document })
-      : body
-  const values = ref.in === 'body' ? {} : { [ref.path[0] ?? '']: id }
-  return world.request(operation.method, soundPath(operation, world.document, values), {
-    body: sent === undefined ? undefined : JSON.stringify(sent),
-    headers: asB(),
-  })
-}
-
-function remove(target: unknown, path: readonly string[]): void {
-  const [step, ...rest] = path
-  if (step === undefined || typeof target !== 'object' || target === null) return
-  const at = target as Record<string, unknown>
-  if (step === '*') for (const item of Object.values(at)) remove(item, rest)
-  else if (rest.length === 0 || (rest.length === 1 && rest[0] === '*')) delete at[step]
-  else remove(at[step], rest)
-}
-
-const cases = (): Case[] =>
+const cases = (): Reference[] =>
   world.operations
     .filter(operation => operation.owner === 'customer' && operation.permission !== 'public')
-    .flatMap(operation =>
-      refsOf(operation, world.document).map(ref => ({ operation, ref, name: `${operation.id} ${ref.in} ${ref.path.join('/')}` })),
-    )
-    .filter((one, i, all) => all.findIndex(other => other.name === one.name) === i)
+    .flatMap(operation => referencesOf(operation, world.document))
 
 const comparable = (text: string): string =>
   text

@@ -30,6 +30,9 @@ export class World {
   readonly origin: string
   readonly document: Document
   readonly operations: readonly Operation[]
+  /** Every refusal this world has had so far, as `operation REASON`: told by the request's own method and path and by what came back. */
+  readonly refusals = new Set<string>()
+  readonly #patterns: readonly { id: string; method: string; pattern: RegExp }[]
   #operator: Promise<string> | undefined
 
   private constructor(state: State, document: Document) {
@@ -37,6 +40,14 @@ export class World {
     this.origin = originOf(state)
     this.document = document
     this.operations = operationsOf(document)
+    // Fixed segments before parameters.
+    this.#patterns = [...this.operations]
+      .sort((a, b) => a.path.split('{').length - b.path.split('{').length)
+      .map(({ id, method, path }) => ({
+        id,
+        method,
+        pattern: new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+      }))
   }
 
   static async open(): Promise<World> {
@@ -53,17 +64,41 @@ export class World {
   ): Promise<Answer> {
     const end = Date.now() + 90_000
     for (;;) {
-      const response = await fetch(this.origin + path, {
-        method,
-        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-        ...(body === undefined ? {} : { body }),
-        signal: AbortSignal.timeout(timeout_ms),
-      })
-      const text = await response.text()
-      if (response.status !== 429 || Date.now() > end)
-        return { status: response.status, headers: response.headers, text, body: text.startsWith('{') ? JSON.parse(text) : undefined }
-      await new Promise(resolve => setTimeout(resolve, Number(response.headers.get('retry-after') ?? 1) * 1_000))
+      const answer = await this.ask(method, path, { body, headers, timeout_ms })
+      if (answer.status !== 429 || Date.now() > end) return answer
+      await new Promise(resolve => setTimeout(resolve, Number(answer.headers.get('retry-after') ?? 1) * 1_000))
     }
+  }
+
+  /** One request and its answer, whatever it is. */
+  async ask(
+    method: string,
+    path: string,
+    { body, headers = {}, timeout_ms = 60_000 }: { body?: string | undefined; headers?: Record<string, string>; timeout_ms?: number } = {},
+  ): Promise<Answer> {
+    const response = await fetch(this.origin + path, {
+      method,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { body }),
+      signal: AbortSignal.timeout(timeout_ms),
+    })
+    const text = await response.text()
+    const answer: Answer = {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: text.startsWith('{') ? JSON.parse(text) : undefined,
+    }
+    this.note(method, path, answer)
+    return answer
+  }
+
+  /** Remembers the refusal, if it is one. */
+  note(method: string, path: string, { status, body }: Pick<Answer, 'status' | 'body'>): void {
+    const reason = status < 400 ? undefined : (body?.error?.reason as string | undefined)
+    const [pathname = ''] = path.split('?')
+    const operation = this.#patterns.find(one => one.method === method && one.pattern.test(pathname))
+    if (reason !== undefined && operation) this.refusals.add(`${operation.id} ${reason}`)
   }
 
   async login({ username, password }: Pick<Account, 'username' | 'password'>): Promise<string> {

@@ -24,14 +24,12 @@ export interface Route {
   readonly responses: RouteConfig['responses']
   /** HTTP status of success. */
   readonly status: 200 | 201 | 202
-  readonly service: string
   /** The operation to call over RPC; null when the gateway answers by itself (`override`). */
   readonly rpc: string | null
   /** `<resource>_<verb>`, `public` or `authenticated`. */
   readonly permission: string
   readonly owner: 'customer' | 'self' | 'platform'
   readonly rate_limit: 'api' | 'call_create' | 'login'
-  readonly kind: 'list' | 'read' | 'create' | 'update' | 'delete' | 'action'
   /** What it works on: the resource of the last id in the path, or the one it creates or lists. */
   readonly resource: string | null
   /** Takes an `Idempotency-Key`. */
@@ -43,8 +41,6 @@ export interface Route {
   readonly refs: readonly Ref[]
   /** Own reasons and those of its references. */
   readonly errors: readonly string[]
-  /** JSON pointers (with `*`) of values that logs and audit rows must not show. */
-  readonly secrets: { readonly request: readonly string[]; readonly response: readonly string[] }
   /** Leaves only what the contract shows to the outside. */
   readonly project: (output: unknown) => unknown
 }

@@ -14,7 +14,5 @@ export const states: Readonly<Record<StateType, { readonly resource: string; rea
   'agent.login': { resource: 'agent', fields: [] },
   'agent.logout': { resource: 'agent', fields: [] },
   'agent.presence': { resource: 'agent', fields: ['status'] },
-  'call.metrics': { resource: 'call', fields: ['active'] },
   'call.state': { resource: 'call', fields: ['status', 'owner_type', 'owner_id'] },
-  'queue.stats': { resource: 'queue', fields: ['waiting', 'active'] },
 }

@@ -98,12 +98,6 @@ export interface AgentPresenceData {
   timestamp: StateTime
 }
 
-export interface CallMetricsData {
-  customer_id: string
-  active: number
-  timestamp: StateTime
-}
-
 export interface CallStateData {
   customer_id: string
   call_id: string
@@ -111,14 +105,6 @@ export interface CallStateData {
   /** As in the `call` resource: whose topics it also reaches. */
   owner_type?: string | null
   owner_id?: string | null
-  timestamp: StateTime
-}
-
-export interface QueueStatsData {
-  customer_id: string
-  queue_id: string
-  waiting: number
-  active: number
   timestamp: StateTime
 }
 
@@ -280,12 +266,8 @@ export interface StateMap {
   'agent.logout': AgentLogoutData
   /** The presence of an agent changed. */
   'agent.presence': AgentPresenceData
-  /** Calls of a customer that have not ended. */
-  'call.metrics': CallMetricsData
   /** A call is in another state. */
   'call.state': CallStateData
-  /** How full a queue is. */
-  'queue.stats': QueueStatsData
 }
 export type StateType = keyof StateMap
 
@@ -309,7 +291,7 @@ export const closeCodes = {
   goingAway: 1001,
   /** A frame of the client was longer than 64 KiB. */
   frameTooLong: 1009,
-  /** The credentials are missing, wrong or no longer valid. Reasons: `no_credentials`, `unauthenticated`, `token_expired`, `session_ended` (logout), `accesskey_deleted`, `accesskey_expired`, `agent_disabled`, `agent_deleted`, `customer_frozen`, `customer_deleted`, `revoked`. Get new ones before connecting again. */
+  /** The credentials are missing, wrong or no longer valid. Reasons: `no_credentials`, `unauthenticated`, `token_expired`, `session_ended` (logout), `accesskey_deleted`, `accesskey_expired`, `agent_deleted`, `customer_frozen`, `customer_deleted`, `revoked`. Get new ones before connecting again. */
   unauthenticated: 4401,
   /** The client reads more slowly than its events come, or sends more than it waits for. An `error` frame with SOCKET_TOO_SLOW comes first. Connect again and `resume`. */
   tooSlow: 4408,

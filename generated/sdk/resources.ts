@@ -516,7 +516,7 @@ export interface CallsResource {
   /**
    * Play audio files
    * Plays files to the far end, in place of whatever is playing. Returns before playback ends.
-   * Permission: `call_update`.
+   * Permission: `call_update`. Carries an `Idempotency-Key`.
    * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
@@ -524,7 +524,7 @@ export interface CallsResource {
   /**
    * Send DTMF digits
    * Sends digits to the far end as RFC 4733 events, one after another, after those already queued.
-   * Permission: `call_update`.
+   * Permission: `call_update`. Carries an `Idempotency-Key`.
    * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    */
@@ -532,7 +532,7 @@ export interface CallsResource {
   /**
    * Start a recording
    * Both directions are mixed into one file. `recording_id` in the response names the recording. A call has one recording at a time.
-   * Permission: `recording_create`.
+   * Permission: `recording_create`. Carries an `Idempotency-Key`.
    * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    * @throws FailedPreconditionError `CALL_RECORDING_ACTIVE`: The call is being recorded already.
@@ -541,7 +541,7 @@ export interface CallsResource {
   /**
    * Stop a recording
    * The file can be downloaded after the event `recording.finished`.
-   * Permission: `recording_create`.
+   * Permission: `recording_create`. Carries an `Idempotency-Key`.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    * @throws FailedPreconditionError `CALL_NOT_RECORDING`: The call is not being recorded.
    */
@@ -549,7 +549,7 @@ export interface CallsResource {
   /**
    * Speak a text
    * Speaks to the far end, in place of whatever is playing. Returns when the speech is ready and starts to play.
-   * Permission: `call_update`.
+   * Permission: `call_update`. Carries an `Idempotency-Key`.
    * @throws FailedPreconditionError `CALL_NOT_ACTIVE`: The call is not active.
    * @throws NotFoundError `CALL_NOT_FOUND`: There is no such call.
    * @throws InvalidArgumentError `LANGUAGE_NOT_SUPPORTED`: No speech engine speaks this language.
@@ -1182,7 +1182,7 @@ export interface WebhookReplaysResource {
   /**
    * Replay a time range
    * Sends again every delivery to the endpoint that was created in the range and ended in one of `delivery_statuses`: oldest first, with the same event id, to the endpoint's current address. Deliveries that were replays themselves are left out. The replay runs in the background; read it to see its progress. Each endpoint runs one replay at a time.
-   * Permission: `webhook_update`.
+   * Permission: `webhook_update`. Carries an `Idempotency-Key`.
    * @throws InvalidArgumentError `EVENT_TYPE_UNKNOWN`: There is no such event.
    * @throws FailedPreconditionError `WEBHOOK_DISABLED`: The endpoint is disabled.
    * @throws FailedPreconditionError `WEBHOOK_GONE`: The target of this delivery no longer exists.
@@ -1383,11 +1383,11 @@ export const routes: { readonly [R in keyof Resources]: { readonly [M in keyof R
     hold: 'POST /v1.0/calls/{id}/hold',
     list: 'GET /v1.0/calls ql',
     mute: 'POST /v1.0/calls/{id}/mute b',
-    play: 'POST /v1.0/calls/{id}/play b',
-    sendDtmf: 'POST /v1.0/calls/{id}/dtmf b',
-    startRecording: 'POST /v1.0/calls/{id}/recording_start b',
-    stopRecording: 'POST /v1.0/calls/{id}/recording_stop',
-    talk: 'POST /v1.0/calls/{id}/talk b',
+    play: 'POST /v1.0/calls/{id}/play bi',
+    sendDtmf: 'POST /v1.0/calls/{id}/dtmf bi',
+    startRecording: 'POST /v1.0/calls/{id}/recording_start bi',
+    stopRecording: 'POST /v1.0/calls/{id}/recording_stop i',
+    talk: 'POST /v1.0/calls/{id}/talk bi',
     unhold: 'DELETE /v1.0/calls/{id}/hold',
     unmute: 'DELETE /v1.0/calls/{id}/mute q',
   },
@@ -1472,7 +1472,7 @@ export const routes: { readonly [R in keyof Resources]: { readonly [M in keyof R
     replay: 'POST /v1.0/webhook_deliveries/{id}/replay i',
   },
   webhookReplays: {
-    create: 'POST /v1.0/webhook_replays b',
+    create: 'POST /v1.0/webhook_replays bi',
     delete: 'DELETE /v1.0/webhook_replays/{id}',
     get: 'GET /v1.0/webhook_replays/{id}',
     list: 'GET /v1.0/webhook_replays ql',

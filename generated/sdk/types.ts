@@ -6405,7 +6405,10 @@ export interface operations {
     sendCallDtmf: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** Id of the call. */
                 id: string;
@@ -6445,7 +6448,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6753,7 +6756,10 @@ export interface operations {
     playCall: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** Id of the call. */
                 id: string;
@@ -6793,7 +6799,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6814,7 +6820,10 @@ export interface operations {
     startCallRecording: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** Id of the call. */
                 id: string;
@@ -6854,7 +6863,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Another request changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CALL_RECORDING_ACTIVE`: The call is being recorded already. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6875,7 +6884,10 @@ export interface operations {
     stopCallRecording: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** Id of the call. */
                 id: string;
@@ -6911,7 +6923,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Another request changed this at the same time. */
+            /** `CALL_NOT_RECORDING`: The call is not being recorded. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -6932,7 +6944,10 @@ export interface operations {
     talkCall: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path: {
                 /** Id of the call. */
                 id: string;
@@ -6981,7 +6996,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. */
+            /** `CALL_NOT_ACTIVE`: The call is not active. `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -9400,7 +9415,6 @@ export interface operations {
                     "application/json": ErrorResponse;
                 };
             };
-            429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["DeadlineExceeded"];
@@ -9744,7 +9758,10 @@ export interface operations {
     createWebhookReplay: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** Makes the request safe to repeat: the same key and body give the stored answer for 24 hours. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9790,7 +9807,7 @@ export interface operations {
                 };
             };
             408: components["responses"]["RequestTimeout"];
-            /** `CONFLICT`: Another request changed this at the same time. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
+            /** `CONFLICT`: Another request changed this at the same time. `IDEMPOTENCY_IN_PROGRESS`: A request with this Idempotency-Key is still running. `IDEMPOTENCY_KEY_REUSED`: This Idempotency-Key was used with another request. `WEBHOOK_DISABLED`: The endpoint is disabled. `WEBHOOK_GONE`: The target of this delivery no longer exists. `WEBHOOK_REPLAY_RUNNING`: A replay to this endpoint is still running. */
             409: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];

@@ -63,7 +63,7 @@ export const createAgentInput: z.ZodType<object> = z.object({
 })
 
 export const createSessionInput: z.ZodType<object> = z.object({
-  agent_id: z.uuid(),
+  agent_id: z.uuid().toLowerCase(),
   token_hash: z.string().regex(new RegExp('^[0-9a-f]{64}$', 'u')),
   jti: z.string().max(64),
   tm_expire: TimestampLoose,
@@ -72,11 +72,11 @@ export const createSessionInput: z.ZodType<object> = z.object({
 })
 
 export const deleteAgentPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteAgentInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteSessionInput: z.ZodType<object> = z.object({
@@ -84,11 +84,11 @@ export const deleteSessionInput: z.ZodType<object> = z.object({
 })
 
 export const getAgentPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getAgentInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getSessionInput: z.ZodType<object> = z.object({
@@ -96,7 +96,7 @@ export const getSessionInput: z.ZodType<object> = z.object({
 })
 
 export const listAgentAddressesInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const listAgentsQuery: z.ZodType = z.strictObject({
@@ -121,49 +121,49 @@ export const refreshSessionInput: z.ZodType<object> = z.object({
 })
 
 export const updateAgentPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateAgentInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().min(1).max(255).optional(),
   detail: z.string().max(1000).optional(),
   ring_method: RingMethodLoose.optional(),
 })
 
 export const updateAgentAddressesPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateAgentAddressesInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   addresses: z.array(AddressInputLoose).max(20),
 })
 
 export const updateAgentPasswordPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateAgentPasswordInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   password: z.string().min(8).max(128),
 })
 
 export const updateAgentPermissionsPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateAgentPermissionsInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   permissions: z.array(PermissionLoose).max(200).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }),
 })
 
 export const updateAgentStatusPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateAgentStatusInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   status: AgentStatusLoose,
 })
 

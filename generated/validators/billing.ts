@@ -42,18 +42,18 @@ export const BillingStatusLoose: z.ZodType<BillingStatus> = z.enum(['reserved', 
 export const CostTypeLoose: z.ZodType<CostType> = z.enum(['call_pstn_outgoing', 'call_pstn_incoming', 'call_vn', 'call_extension', 'number', 'number_renew'])
 
 export const addBillingAccountBalancePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const addBillingAccountBalanceInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   amount: z.int().min(1).max(1000000000000),
   detail: z.string().max(1000).default(''),
 })
 
 export const chargeBillingInput: z.ZodType<object> = z.object({
   reference_type: BillingReferenceTypeLoose,
-  reference_id: z.uuid(),
+  reference_id: z.uuid().toLowerCase(),
   cost_type: CostTypeLoose,
   destination: z.string().max(255).default(''),
   units: z.int().min(1).max(100000).default(1),
@@ -69,35 +69,35 @@ export const createBillingRateInput: z.ZodType<object> = z.object({
 })
 
 export const deleteBillingRatePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteBillingRateInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getBillingPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getBillingInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getBillingAccountPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getBillingAccountInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getBillingRatePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getBillingRateInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getOwnBillingAccountInput: z.ZodType<object> = z.object({
@@ -106,13 +106,13 @@ export const getOwnBillingAccountInput: z.ZodType<object> = z.object({
 export const listBillingAccountsQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  customer_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listBillingAccountsInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  customer_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listBillingRatesQuery: z.ZodType = z.strictObject({
@@ -131,7 +131,7 @@ export const listBillingsQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   reference_type: z.enum(['call', 'number', 'number_renew', 'credit_adjustment']).optional(),
-  reference_id: z.uuid().optional(),
+  reference_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['reserved', 'finished', 'released']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -141,7 +141,7 @@ export const listBillingsInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   reference_type: z.enum(['call', 'number', 'number_renew', 'credit_adjustment']).optional(),
-  reference_id: z.uuid().optional(),
+  reference_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['reserved', 'finished', 'released']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -149,12 +149,12 @@ export const listBillingsInput: z.ZodType<object> = z.object({
 
 export const releaseBillingInput: z.ZodType<object> = z.object({
   reference_type: BillingReferenceTypeLoose,
-  reference_id: z.uuid(),
+  reference_id: z.uuid().toLowerCase(),
 })
 
 export const reserveBillingInput: z.ZodType<object> = z.object({
   reference_type: BillingReferenceTypeLoose,
-  reference_id: z.uuid(),
+  reference_id: z.uuid().toLowerCase(),
   cost_type: CostTypeLoose,
   source: z.string().max(255).default(''),
   destination: z.string().max(255).default(''),
@@ -162,32 +162,32 @@ export const reserveBillingInput: z.ZodType<object> = z.object({
 })
 
 export const subtractBillingAccountBalancePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const subtractBillingAccountBalanceInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   amount: z.int().min(1).max(1000000000000),
   detail: z.string().max(1000).default(''),
 })
 
 export const updateBillingAccountPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateBillingAccountInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),
   balance_low_threshold: z.int().min(0).max(1000000000000).optional(),
 })
 
 export const updateBillingRatePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateBillingRateInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().max(255).optional(),
   rate_per_unit: z.int().min(0).max(1000000000).optional(),
   unit_duration: z.int().min(0).max(3600).optional(),

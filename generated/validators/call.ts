@@ -8,7 +8,7 @@ import { Action, ActionLoose, AddressInput, AddressInputLoose, HangupCause, Hang
 export const CallCreate: z.ZodType<CallCreate> = z.strictObject({
   source: AddressInput,
   destinations: z.array(AddressInput).min(1).max(50),
-  flow_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
   actions: z.array(Action).max(200).optional(),
   variables: VariableMap.default({}),
   dial_timeout: z.int().min(5).max(300).default(60),
@@ -74,14 +74,14 @@ export const MuteDirectionLoose: z.ZodType<MuteDirection> = z.enum(['in', 'out',
 export const RecordingStatusLoose: z.ZodType<RecordingStatus> = z.enum(['initiating', 'recording', 'stopping', 'ended', 'failed'])
 
 export const cancelCallActionInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
-  action_run_id: z.uuid(),
+  id: z.uuid().toLowerCase(),
+  action_run_id: z.uuid().toLowerCase(),
 })
 
 export const createCallInput: z.ZodType<object> = z.object({
   source: AddressInputLoose,
   destinations: z.array(AddressInputLoose).min(1).max(50),
-  flow_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
   actions: z.array(ActionLoose).max(200).optional(),
   variables: VariableMapLoose.default({}),
   dial_timeout: z.int().min(5).max(300).default(60),
@@ -91,47 +91,47 @@ export const createCallInput: z.ZodType<object> = z.object({
 })
 
 export const deleteCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteRecordingPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteRecordingInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getGroupcallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getGroupcallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getRecordingPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getRecordingInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getRecordingFilePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getRecordingFileQuery: z.ZodType = z.strictObject({
@@ -139,33 +139,33 @@ export const getRecordingFileQuery: z.ZodType = z.strictObject({
 })
 
 export const getRecordingFileInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   expire: z.preprocess(toNumber, z.int().min(10).max(86400)).default(3600),
 })
 
 export const hangupCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const hangupCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   reason: HangupCauseLoose.default('normal_clearing'),
 })
 
 export const hangupGroupcallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const hangupGroupcallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const holdCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const holdCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const listCallsQuery: z.ZodType = z.strictObject({
@@ -173,10 +173,10 @@ export const listCallsQuery: z.ZodType = z.strictObject({
   page_token: z.string().max(500).optional(),
   status: z.enum(['initiating', 'ringing', 'active', 'canceling', 'terminating', 'completed']).optional(),
   direction: z.enum(['incoming', 'outgoing']).optional(),
-  flow_id: z.uuid().optional(),
-  activeflow_id: z.uuid().optional(),
-  groupcall_id: z.uuid().optional(),
-  agent_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
+  activeflow_id: z.uuid().toLowerCase().optional(),
+  groupcall_id: z.uuid().toLowerCase().optional(),
+  agent_id: z.uuid().toLowerCase().optional(),
   source_target: z.string().max(255).optional(),
   destination_target: z.string().max(255).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
@@ -188,10 +188,10 @@ export const listCallsInput: z.ZodType<object> = z.object({
   page_token: z.string().max(500).optional(),
   status: z.enum(['initiating', 'ringing', 'active', 'canceling', 'terminating', 'completed']).optional(),
   direction: z.enum(['incoming', 'outgoing']).optional(),
-  flow_id: z.uuid().optional(),
-  activeflow_id: z.uuid().optional(),
-  groupcall_id: z.uuid().optional(),
-  agent_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
+  activeflow_id: z.uuid().toLowerCase().optional(),
+  groupcall_id: z.uuid().toLowerCase().optional(),
+  agent_id: z.uuid().toLowerCase().optional(),
   source_target: z.string().max(255).optional(),
   destination_target: z.string().max(255).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
@@ -202,21 +202,21 @@ export const listGroupcallsQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   status: z.enum(['dialing', 'answered', 'completed']).optional(),
-  master_call_id: z.uuid().optional(),
+  master_call_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listGroupcallsInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   status: z.enum(['dialing', 'answered', 'completed']).optional(),
-  master_call_id: z.uuid().optional(),
+  master_call_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listRecordingsQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  call_id: z.uuid().optional(),
-  activeflow_id: z.uuid().optional(),
+  call_id: z.uuid().toLowerCase().optional(),
+  activeflow_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['initiating', 'recording', 'stopping', 'ended', 'failed']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -225,55 +225,55 @@ export const listRecordingsQuery: z.ZodType = z.strictObject({
 export const listRecordingsInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  call_id: z.uuid().optional(),
-  activeflow_id: z.uuid().optional(),
+  call_id: z.uuid().toLowerCase().optional(),
+  activeflow_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['initiating', 'recording', 'stopping', 'ended', 'failed']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
 })
 
 export const muteCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const muteCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   direction: MuteDirectionLoose.default('both'),
 })
 
 export const playCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const playCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   stream_urls: z.array(HttpUrlLoose).min(1).max(20),
 })
 
 export const runCallActionInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
-  activeflow_id: z.uuid(),
-  action_run_id: z.uuid(),
+  id: z.uuid().toLowerCase(),
+  activeflow_id: z.uuid().toLowerCase(),
+  action_run_id: z.uuid().toLowerCase(),
   action: ActionLoose,
 })
 
 export const sendCallDtmfPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const sendCallDtmfInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   digits: z.string().min(1).max(64).regex(new RegExp('^[0-9A-D*#]+$', 'u')),
   duration: z.int().min(100).max(1000).default(100),
   interval: z.int().min(0).max(2000).default(100),
 })
 
 export const startCallRecordingPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const startCallRecordingInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   format: RecordingFormatLoose.default('wav'),
   end_of_silence: z.int().min(0).max(3600).default(0),
   end_of_key: RecordingEndKeyLoose.default('none'),
@@ -282,34 +282,34 @@ export const startCallRecordingInput: z.ZodType<object> = z.object({
 })
 
 export const stopCallRecordingPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const stopCallRecordingInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const talkCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const talkCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   text: z.string().min(1).max(5000),
   language: LanguageLoose.default('en-US'),
   voice: VoiceLoose.optional(),
 })
 
 export const unholdCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const unholdCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const unmuteCallPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const unmuteCallQuery: z.ZodType = z.strictObject({
@@ -317,6 +317,6 @@ export const unmuteCallQuery: z.ZodType = z.strictObject({
 })
 
 export const unmuteCallInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   direction: z.enum(['in', 'out', 'both']).default('both'),
 })

@@ -5,9 +5,9 @@ import type { Action, ActionAnswer, ActionAnswerOption, ActionBranch, ActionBran
 
 export const Permission: z.ZodType<Permission> = z.string().max(64).regex(new RegExp('^[a-z][a-z0-9_]*$', 'u'))
 
-export const ActionId: z.ZodType<ActionId> = z.uuid()
+export const ActionId: z.ZodType<ActionId> = z.uuid().toLowerCase()
 
-export const ActionNextId: z.ZodType<ActionNextId> = z.uuid().nullable()
+export const ActionNextId: z.ZodType<ActionNextId> = z.uuid().toLowerCase().nullable()
 
 export const ActionAnswerOption: z.ZodType<ActionAnswerOption> = z.strictObject({
 })
@@ -62,8 +62,8 @@ export const VariableName: z.ZodType<VariableName> = z.string().min(1).max(255).
 
 export const ActionBranchOption: z.ZodType<ActionBranchOption> = z.strictObject({
   variable: VariableName.default('voipbin.call.digits'),
-  default_target_id: z.uuid().nullable().default(null),
-  target_ids: z.record(z.string(), z.uuid()).refine((map) => Object.keys(map).length <= 100, { params: { rule: 'maxProperties', expected: '100' } }),
+  default_target_id: z.uuid().toLowerCase().nullable().default(null),
+  target_ids: z.record(z.string(), z.uuid().toLowerCase()).refine((map) => Object.keys(map).length <= 100, { params: { rule: 'maxProperties', expected: '100' } }),
 })
 
 export const ActionBranch: z.ZodType<ActionBranch> = z.strictObject({
@@ -74,7 +74,7 @@ export const ActionBranch: z.ZodType<ActionBranch> = z.strictObject({
 })
 
 export const ActionGotoOption: z.ZodType<ActionGotoOption> = z.strictObject({
-  target_id: z.uuid(),
+  target_id: z.uuid().toLowerCase(),
   loop_count: z.int().min(0).max(100).default(1),
 })
 
@@ -194,9 +194,9 @@ export const SecretRotate: z.ZodType<SecretRotate> = z.strictObject({
   overlap: z.int().min(0).max(604800).default(86400),
 })
 
-export const ActionIdLoose: z.ZodType<ActionId> = z.uuid()
+export const ActionIdLoose: z.ZodType<ActionId> = z.uuid().toLowerCase()
 
-export const ActionNextIdLoose: z.ZodType<ActionNextId> = z.uuid().nullable()
+export const ActionNextIdLoose: z.ZodType<ActionNextId> = z.uuid().toLowerCase().nullable()
 
 export const ActionAnswerOptionLoose: z.ZodType<ActionAnswerOption> = z.object({
 })
@@ -251,8 +251,8 @@ export const VariableNameLoose: z.ZodType<VariableName> = z.string().min(1).max(
 
 export const ActionBranchOptionLoose: z.ZodType<ActionBranchOption> = z.object({
   variable: VariableNameLoose.default('voipbin.call.digits'),
-  default_target_id: z.uuid().nullable().default(null),
-  target_ids: z.record(z.string(), z.uuid()).refine((map) => Object.keys(map).length <= 100, { params: { rule: 'maxProperties', expected: '100' } }),
+  default_target_id: z.uuid().toLowerCase().nullable().default(null),
+  target_ids: z.record(z.string(), z.uuid().toLowerCase()).refine((map) => Object.keys(map).length <= 100, { params: { rule: 'maxProperties', expected: '100' } }),
 })
 
 export const ActionBranchLoose: z.ZodType<ActionBranch> = z.object({
@@ -263,7 +263,7 @@ export const ActionBranchLoose: z.ZodType<ActionBranch> = z.object({
 })
 
 export const ActionGotoOptionLoose: z.ZodType<ActionGotoOption> = z.object({
-  target_id: z.uuid(),
+  target_id: z.uuid().toLowerCase(),
   loop_count: z.int().min(0).max(100).default(1),
 })
 

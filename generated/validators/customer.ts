@@ -93,19 +93,19 @@ export const createCustomerInput: z.ZodType<object> = z.object({
 })
 
 export const deleteAccesskeyPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteAccesskeyInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteCustomerPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteCustomerInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const findAccesskeyInput: z.ZodType<object> = z.object({
@@ -113,35 +113,35 @@ export const findAccesskeyInput: z.ZodType<object> = z.object({
 })
 
 export const getAccesskeyPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getAccesskeyInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getAuditPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getAuditInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getCustomerPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getCustomerInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getCustomerLimitsInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getCustomerWebhookInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getOwnCustomerInput: z.ZodType<object> = z.object({
@@ -150,21 +150,21 @@ export const getOwnCustomerInput: z.ZodType<object> = z.object({
 export const listAccesskeysQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  agent_id: z.uuid().optional(),
+  agent_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listAccesskeysInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  agent_id: z.uuid().optional(),
+  agent_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listAuditsQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   resource_type: z.string().max(64).regex(new RegExp('^[a-z][a-z0-9_]*$', 'u')).optional(),
-  resource_id: z.uuid().optional(),
-  actor_id: z.uuid().optional(),
+  resource_id: z.uuid().toLowerCase().optional(),
+  actor_id: z.uuid().toLowerCase().optional(),
   action: z.enum(['create', 'update', 'delete', 'login', 'logout', 'refresh', 'rotate', 'refuse', 'act_for']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -174,8 +174,8 @@ export const listAuditsInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   resource_type: z.string().max(64).regex(new RegExp('^[a-z][a-z0-9_]*$', 'u')).optional(),
-  resource_id: z.uuid().optional(),
-  actor_id: z.uuid().optional(),
+  resource_id: z.uuid().toLowerCase().optional(),
+  actor_id: z.uuid().toLowerCase().optional(),
   action: z.enum(['create', 'update', 'delete', 'login', 'logout', 'refresh', 'rotate', 'refuse', 'act_for']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -196,11 +196,11 @@ export const listCustomersInput: z.ZodType<object> = z.object({
 })
 
 export const rotateAccesskeyPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const rotateAccesskeyInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   overlap: z.int().min(0).max(604800).default(86400),
 })
 
@@ -209,11 +209,11 @@ export const rotateCustomerWebhookSecretInput: z.ZodType<object> = z.object({
 })
 
 export const updateAccesskeyPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateAccesskeyInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),
   scopes: z.array(PermissionLoose).min(1).max(200).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).optional(),
@@ -221,11 +221,11 @@ export const updateAccesskeyInput: z.ZodType<object> = z.object({
 })
 
 export const updateCustomerPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateCustomerInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().min(1).max(255).optional(),
   detail: z.string().max(1000).optional(),
   email: z.email().max(255).optional(),

@@ -6,7 +6,7 @@ import { toNumber } from './coerce.ts'
 import { Action, ActionLoose, HttpUrl, HttpUrlLoose, VariableMap, VariableMapLoose, VariableName, VariableNameLoose, WebhookMethod, WebhookMethodLoose } from './common.ts'
 
 export const ActiveflowCreate: z.ZodType<ActiveflowCreate> = z.strictObject({
-  flow_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
   actions: z.array(Action).max(200).optional(),
   variables: VariableMap.default({}),
   webhook_uri: HttpUrl.optional(),
@@ -36,7 +36,7 @@ export const ActiveflowReferenceTypeLoose: z.ZodType<ActiveflowReferenceType> = 
 export const ActiveflowStatusLoose: z.ZodType<ActiveflowStatus> = z.enum(['running', 'ended'])
 
 export const createActiveflowInput: z.ZodType<object> = z.object({
-  flow_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
   actions: z.array(ActionLoose).max(200).optional(),
   variables: VariableMapLoose.default({}),
   webhook_uri: HttpUrlLoose.optional(),
@@ -50,60 +50,60 @@ export const createFlowInput: z.ZodType<object> = z.object({
 })
 
 export const deleteActiveflowPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteActiveflowInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteActiveflowVariablePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: VariableName,
 })
 
 export const deleteActiveflowVariableInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: VariableNameLoose,
 })
 
 export const deleteFlowPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteFlowInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getActiveflowPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getActiveflowInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getActiveflowVariablesPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getActiveflowVariablesInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getFlowPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getFlowInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const listActiveflowsQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  flow_id: z.uuid().optional(),
-  call_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
+  call_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['running', 'ended']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -112,8 +112,8 @@ export const listActiveflowsQuery: z.ZodType = z.strictObject({
 export const listActiveflowsInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  flow_id: z.uuid().optional(),
-  call_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
+  call_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['running', 'ended']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -132,19 +132,19 @@ export const listFlowsInput: z.ZodType<object> = z.object({
 })
 
 export const setActiveflowVariablesPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const setActiveflowVariablesInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   variables: VariableMapLoose,
 })
 
 export const startActiveflowInput: z.ZodType<object> = z.object({
-  flow_id: z.uuid().optional(),
+  flow_id: z.uuid().toLowerCase().optional(),
   actions: z.array(ActionLoose).max(200).optional(),
   reference_type: ActiveflowReferenceTypeLoose,
-  reference_id: z.uuid(),
+  reference_id: z.uuid().toLowerCase(),
   start_on_answer: z.boolean().default(false),
   variables: z.record(z.string(), z.string()).default({}),
   webhook_uri: z.string().nullable().default(null),
@@ -152,19 +152,19 @@ export const startActiveflowInput: z.ZodType<object> = z.object({
 })
 
 export const stopActiveflowPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const stopActiveflowInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateFlowPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateFlowInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().min(1).max(255).optional(),
   detail: z.string().max(1000).optional(),
   actions: z.array(ActionLoose).max(200).optional(),

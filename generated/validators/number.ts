@@ -18,8 +18,8 @@ export const AvailableNumbersAdd: z.ZodType<AvailableNumbersAdd> = z.strictObjec
 
 export const NumberCreate: z.ZodType<NumberCreate> = z.strictObject({
   number: PhoneNumber,
-  call_flow_id: z.uuid().nullable().default(null),
-  message_flow_id: z.uuid().nullable().default(null),
+  call_flow_id: z.uuid().toLowerCase().nullable().default(null),
+  message_flow_id: z.uuid().toLowerCase().nullable().default(null),
   name: z.string().max(255).default(''),
   detail: z.string().max(1000).default(''),
 })
@@ -27,8 +27,8 @@ export const NumberCreate: z.ZodType<NumberCreate> = z.strictObject({
 export const NumberType: z.ZodType<NumberType> = z.enum(['normal', 'virtual'])
 
 export const NumberUpdate: z.ZodType<NumberUpdate> = z.strictObject({
-  call_flow_id: z.uuid().nullable().optional(),
-  message_flow_id: z.uuid().nullable().optional(),
+  call_flow_id: z.uuid().toLowerCase().nullable().optional(),
+  message_flow_id: z.uuid().toLowerCase().nullable().optional(),
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),
 })
@@ -48,18 +48,18 @@ export const addAvailableNumbersInput: z.ZodType<object> = z.object({
 
 export const createNumberInput: z.ZodType<object> = z.object({
   number: PhoneNumberLoose,
-  call_flow_id: z.uuid().nullable().default(null),
-  message_flow_id: z.uuid().nullable().default(null),
+  call_flow_id: z.uuid().toLowerCase().nullable().default(null),
+  message_flow_id: z.uuid().toLowerCase().nullable().default(null),
   name: z.string().max(255).default(''),
   detail: z.string().max(1000).default(''),
 })
 
 export const deleteNumberPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteNumberInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const findNumberInput: z.ZodType<object> = z.object({
@@ -67,11 +67,11 @@ export const findNumberInput: z.ZodType<object> = z.object({
 })
 
 export const getNumberPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getNumberInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const listAvailableNumbersQuery: z.ZodType = z.strictObject({
@@ -95,7 +95,7 @@ export const listNumbersQuery: z.ZodType = z.strictObject({
   page_token: z.string().max(500).optional(),
   number: z.string().max(16).regex(new RegExp('^\\+[1-9][0-9]{1,14}$', 'u')).optional(),
   type: z.enum(['normal', 'virtual']).optional(),
-  call_flow_id: z.uuid().optional(),
+  call_flow_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listNumbersInput: z.ZodType<object> = z.object({
@@ -103,7 +103,7 @@ export const listNumbersInput: z.ZodType<object> = z.object({
   page_token: z.string().max(500).optional(),
   number: z.string().max(16).regex(new RegExp('^\\+[1-9][0-9]{1,14}$', 'u')).optional(),
   type: z.enum(['normal', 'virtual']).optional(),
-  call_flow_id: z.uuid().optional(),
+  call_flow_id: z.uuid().toLowerCase().optional(),
 })
 
 export const removeAvailableNumberPath: z.ZodType = z.object({
@@ -115,13 +115,13 @@ export const removeAvailableNumberInput: z.ZodType<object> = z.object({
 })
 
 export const updateNumberPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateNumberInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
-  call_flow_id: z.uuid().nullable().optional(),
-  message_flow_id: z.uuid().nullable().optional(),
+  id: z.uuid().toLowerCase(),
+  call_flow_id: z.uuid().toLowerCase().nullable().optional(),
+  message_flow_id: z.uuid().toLowerCase().nullable().optional(),
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),
 })

@@ -25,11 +25,11 @@ export const createExtensionInput: z.ZodType<object> = z.object({
 })
 
 export const deleteExtensionPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteExtensionInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const findExtensionInput: z.ZodType<object> = z.object({
@@ -38,11 +38,11 @@ export const findExtensionInput: z.ZodType<object> = z.object({
 })
 
 export const getExtensionPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getExtensionInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const listExtensionContactsInput: z.ZodType<object> = z.object({
@@ -64,11 +64,11 @@ export const listExtensionsInput: z.ZodType<object> = z.object({
 })
 
 export const updateExtensionPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateExtensionInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   password: z.string().min(8).max(128).optional(),
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),

@@ -43,10 +43,10 @@ export const ProviderUpdate: z.ZodType<ProviderUpdate> = z.strictObject({
 export const RouteTarget: z.ZodType<RouteTarget> = z.string().max(16).regex(new RegExp('^(all|\\+[1-9][0-9]{0,14})$', 'u'))
 
 export const RouteCreate: z.ZodType<RouteCreate> = z.strictObject({
-  customer_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
   name: z.string().max(255).default(''),
   detail: z.string().max(1000).default(''),
-  provider_id: z.uuid(),
+  provider_id: z.uuid().toLowerCase(),
   priority: z.int().min(0).max(1000).default(1),
   target: RouteTarget,
 })
@@ -54,7 +54,7 @@ export const RouteCreate: z.ZodType<RouteCreate> = z.strictObject({
 export const RouteUpdate: z.ZodType<RouteUpdate> = z.strictObject({
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),
-  provider_id: z.uuid().optional(),
+  provider_id: z.uuid().toLowerCase().optional(),
   priority: z.int().min(0).max(1000).optional(),
   target: RouteTarget.optional(),
 })
@@ -84,54 +84,54 @@ export const createProviderInput: z.ZodType<object> = z.object({
 })
 
 export const createRouteInput: z.ZodType<object> = z.object({
-  customer_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
   name: z.string().max(255).default(''),
   detail: z.string().max(1000).default(''),
-  provider_id: z.uuid(),
+  provider_id: z.uuid().toLowerCase(),
   priority: z.int().min(0).max(1000).default(1),
   target: RouteTargetLoose,
 })
 
 export const deleteProviderPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteProviderInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteRoutePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteRouteInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getProviderPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getProviderInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getRoutePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getRouteInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const listDialRoutesQuery: z.ZodType = z.strictObject({
   target: z.string().max(16).regex(new RegExp('^\\+[1-9][0-9]{1,14}$', 'u')),
-  customer_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listDialRoutesInput: z.ZodType<object> = z.object({
   target: z.string().max(16).regex(new RegExp('^\\+[1-9][0-9]{1,14}$', 'u')),
-  customer_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listProvidersQuery: z.ZodType = z.strictObject({
@@ -149,25 +149,25 @@ export const listProvidersInput: z.ZodType<object> = z.object({
 export const listRoutesQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  customer_id: z.uuid().optional(),
-  provider_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
+  provider_id: z.uuid().toLowerCase().optional(),
   target: z.string().max(16).regex(new RegExp('^(all|\\+[1-9][0-9]{0,14})$', 'u')).optional(),
 })
 
 export const listRoutesInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  customer_id: z.uuid().optional(),
-  provider_id: z.uuid().optional(),
+  customer_id: z.uuid().toLowerCase().optional(),
+  provider_id: z.uuid().toLowerCase().optional(),
   target: z.string().max(16).regex(new RegExp('^(all|\\+[1-9][0-9]{0,14})$', 'u')).optional(),
 })
 
 export const updateProviderPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateProviderInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().min(1).max(255).optional(),
   detail: z.string().max(1000).optional(),
   status: ProviderStatusLoose.optional(),
@@ -182,14 +182,14 @@ export const updateProviderInput: z.ZodType<object> = z.object({
 })
 
 export const updateRoutePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateRouteInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),
-  provider_id: z.uuid().optional(),
+  provider_id: z.uuid().toLowerCase().optional(),
   priority: z.int().min(0).max(1000).optional(),
   target: RouteTargetLoose.optional(),
 })

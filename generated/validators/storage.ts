@@ -15,42 +15,42 @@ export const OwnerTypeLoose: z.ZodType<OwnerType> = z.enum(['customer', 'agent']
 export const StorageFileReferenceTypeLoose: z.ZodType<StorageFileReferenceType> = z.enum(['recording', 'speech', 'normal'])
 
 export const createDownloadUrlPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const createDownloadUrlInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   expire: z.int().min(10).max(86400).default(3600),
 })
 
 export const createFileFromRecordingInput: z.ZodType<object> = z.object({
-  recording_id: z.uuid(),
+  recording_id: z.uuid().toLowerCase(),
   asterisk_id: z.string().max(64),
   name: z.string().max(255),
   filename: z.string().min(1).max(255),
   content_type: z.string().max(255),
   owner_type: OwnerTypeLoose,
-  owner_id: z.uuid(),
+  owner_id: z.uuid().toLowerCase(),
 })
 
 export const deleteStorageFilePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteStorageFileInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getStorageFilePath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getStorageFileInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getStorageFileContentPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getStorageFileContentQuery: z.ZodType = z.strictObject({
@@ -62,20 +62,20 @@ export const listStorageFilesQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   reference_type: z.enum(['recording', 'speech', 'normal']).optional(),
-  reference_id: z.uuid().optional(),
+  reference_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listStorageFilesInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
   reference_type: z.enum(['recording', 'speech', 'normal']).optional(),
-  reference_id: z.uuid().optional(),
+  reference_id: z.uuid().toLowerCase().optional(),
 })
 
 export const putFileInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   reference_type: StorageFileReferenceTypeLoose,
-  reference_id: z.uuid().nullable().default(null),
+  reference_id: z.uuid().toLowerCase().nullable().default(null),
   name: z.string().max(255),
   filename: z.string().min(1).max(255),
   content_type: z.string().max(255),
@@ -85,13 +85,13 @@ export const putFileInput: z.ZodType<object> = z.object({
 })
 
 export const readFileInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   offset: z.preprocess(toNumber, z.int().min(0)),
   length: z.preprocess(toNumber, z.int().min(1).max(1048576)),
 })
 
 export const readSignedFileInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   expires: z.preprocess(toNumber, z.int()),
   signature: z.string().max(128),
   offset: z.preprocess(toNumber, z.int().min(0)),

@@ -30,7 +30,7 @@ export const WebhookDeliveryStatus: z.ZodType<WebhookDeliveryStatus> = z.enum(['
 export const WebhookReplaySource: z.ZodType<WebhookReplaySource> = z.enum(['failed', 'canceled', 'succeeded'])
 
 export const WebhookReplayCreate: z.ZodType<WebhookReplayCreate> = z.strictObject({
-  webhook_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
   tm_from: z.iso.datetime({ offset: true }),
   tm_to: z.iso.datetime({ offset: true }).optional(),
   delivery_statuses: z.array(WebhookReplaySource).min(1).max(3).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default(['failed']),
@@ -78,7 +78,7 @@ export const createWebhookInput: z.ZodType<object> = z.object({
 })
 
 export const createWebhookReplayInput: z.ZodType<object> = z.object({
-  webhook_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
   tm_from: z.iso.datetime({ offset: true }),
   tm_to: z.iso.datetime({ offset: true }).optional(),
   delivery_statuses: z.array(WebhookReplaySourceLoose).min(1).max(3).refine((list) => new Set(list.map((item) => JSON.stringify(item))).size === list.length, { params: { rule: 'uniqueItems', expected: 'no item twice' } }).default(['failed']),
@@ -86,50 +86,50 @@ export const createWebhookReplayInput: z.ZodType<object> = z.object({
 })
 
 export const deleteWebhookPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteWebhookInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteWebhookReplayPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const deleteWebhookReplayInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getWebhookPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getWebhookInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getWebhookDeliveryPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getWebhookDeliveryInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getWebhookReplayPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const getWebhookReplayInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const listWebhookAttemptsQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  webhook_id: z.uuid().optional(),
-  webhook_delivery_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
+  webhook_delivery_id: z.uuid().toLowerCase().optional(),
   outcome: z.enum(['succeeded', 'failed']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -138,8 +138,8 @@ export const listWebhookAttemptsQuery: z.ZodType = z.strictObject({
 export const listWebhookAttemptsInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  webhook_id: z.uuid().optional(),
-  webhook_delivery_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
+  webhook_delivery_id: z.uuid().toLowerCase().optional(),
   outcome: z.enum(['succeeded', 'failed']).optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
@@ -148,14 +148,14 @@ export const listWebhookAttemptsInput: z.ZodType<object> = z.object({
 export const listWebhookDeliveriesQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  webhook_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
   target_type: z.enum(['webhook', 'customer', 'activeflow', 'action']).optional(),
-  activeflow_id: z.uuid().optional(),
-  webhook_replay_id: z.uuid().optional(),
+  activeflow_id: z.uuid().toLowerCase().optional(),
+  webhook_replay_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['pending', 'succeeded', 'failed', 'canceled']).optional(),
-  event_id: z.uuid().optional(),
+  event_id: z.uuid().toLowerCase().optional(),
   event_type: z.string().max(128).regex(new RegExp('^[a-z][a-z0-9_]*[.][a-z][a-z0-9_]*$', 'u')).optional(),
-  resource_id: z.uuid().optional(),
+  resource_id: z.uuid().toLowerCase().optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
 })
@@ -163,14 +163,14 @@ export const listWebhookDeliveriesQuery: z.ZodType = z.strictObject({
 export const listWebhookDeliveriesInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  webhook_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
   target_type: z.enum(['webhook', 'customer', 'activeflow', 'action']).optional(),
-  activeflow_id: z.uuid().optional(),
-  webhook_replay_id: z.uuid().optional(),
+  activeflow_id: z.uuid().toLowerCase().optional(),
+  webhook_replay_id: z.uuid().toLowerCase().optional(),
   status: z.enum(['pending', 'succeeded', 'failed', 'canceled']).optional(),
-  event_id: z.uuid().optional(),
+  event_id: z.uuid().toLowerCase().optional(),
   event_type: z.string().max(128).regex(new RegExp('^[a-z][a-z0-9_]*[.][a-z][a-z0-9_]*$', 'u')).optional(),
-  resource_id: z.uuid().optional(),
+  resource_id: z.uuid().toLowerCase().optional(),
   tm_create_from: z.iso.datetime({ offset: true }).optional(),
   tm_create_to: z.iso.datetime({ offset: true }).optional(),
 })
@@ -178,13 +178,13 @@ export const listWebhookDeliveriesInput: z.ZodType<object> = z.object({
 export const listWebhookReplaysQuery: z.ZodType = z.strictObject({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  webhook_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listWebhookReplaysInput: z.ZodType<object> = z.object({
   page_size: z.preprocess(toNumber, z.int().min(1).max(100)).default(50),
   page_token: z.string().max(500).optional(),
-  webhook_id: z.uuid().optional(),
+  webhook_id: z.uuid().toLowerCase().optional(),
 })
 
 export const listWebhooksQuery: z.ZodType = z.strictObject({
@@ -200,25 +200,25 @@ export const listWebhooksInput: z.ZodType<object> = z.object({
 })
 
 export const replayWebhookDeliveryPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const replayWebhookDeliveryInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const rotateWebhookSecretPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const rotateWebhookSecretInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   overlap: z.int().min(0).max(604800).default(86400),
 })
 
 export const sendActiveflowWebhookInput: z.ZodType<object> = z.object({
-  activeflow_id: z.uuid(),
-  action_run_id: z.uuid(),
+  activeflow_id: z.uuid().toLowerCase(),
+  action_run_id: z.uuid().toLowerCase(),
   uri: z.string().max(2048),
   method: HttpMethodLoose,
   data_type: z.string().max(255),
@@ -227,19 +227,19 @@ export const sendActiveflowWebhookInput: z.ZodType<object> = z.object({
 })
 
 export const testWebhookPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const testWebhookInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateWebhookPath: z.ZodType = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
 })
 
 export const updateWebhookInput: z.ZodType<object> = z.object({
-  id: z.uuid(),
+  id: z.uuid().toLowerCase(),
   name: z.string().max(255).optional(),
   detail: z.string().max(1000).optional(),
   uri: HttpUrlLoose.optional(),

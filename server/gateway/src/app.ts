@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { OpenAPIHono } from '@hono/zod-openapi'
-import { type Logger, metrics } from '@voipbin/kernel'
+import { type ErrorDetail, type Logger, metrics } from '@voipbin/kernel'
 import type { Context } from 'hono'
 import { endConnection } from './body.ts'
 import { asAnswer, fail, httpCode } from './errors.ts'
@@ -142,15 +142,38 @@ function routeFinder(routes: readonly Route[]): (path: string) => string[] {
 
 /** The listener for Node's server. What the adapter cannot turn into a request gets the platform's error body, too. */
 export function listenerOf(app: OpenAPIHono<Env>, responder: Responder): RequestListener {
-  const listener = getRequestListener((request, env) => app.fetch(request, env as Env['Bindings']), {
-    errorHandler: () => {
-      const request_id = requestIdOf({ headers: {} } as IncomingMessage)
-      return responder.error(
-        fail.invalid('The request line or the Host header is not valid.', { field: '', rule: 'http' }),
-        request_id,
-        responder.headers(request_id, undefined),
-      )
+  const refuse = (message: string, detail: ErrorDetail): Response => {
+    const request_id = requestIdOf({ headers: {} } as IncomingMessage)
+    return responder.error(fail.invalid(message, detail), request_id, responder.headers(request_id, undefined))
+  }
+  const listener = getRequestListener(
+    (request, env) => {
+      const { incoming } = env as Env['Bindings']
+      const name = repeatedHeader(incoming.rawHeaders)
+      if (name !== undefined)
+        return refuse(`The header ${name} came more than once.`, { field: `/${name}`, rule: 'maxItems', expected: 'once' })
+      return app.fetch(request, env as Env['Bindings'])
     },
-  })
-  return (incoming, outgoing) => void listener(incoming, outgoing)
+    { errorHandler: () => refuse('The request line or the Host header is not valid.', { field: '', rule: 'http' }) },
+  )
+  return (incoming, outgoing) => {
+    // A probe by HTTP/1.0 need not name a host (RFC 1945), and `*` is about the server, not about a path of it (RFC 9110, 9.3.7).
+    if (incoming.httpVersion === '1.0') incoming.headers.host ??= 'localhost'
+    if (incoming.url === '*' && incoming.method === 'OPTIONS') outgoing.writeHead(204, { allow: [...standard].join(', ') }).end()
+    else void listener(incoming, outgoing)
+  }
+}
+
+/** Headers of which Node drops all but the first, though whoever looked at the request before may have taken another. */
+const single: ReadonlySet<string> = new Set(['host', 'authorization', 'content-type'])
+
+function repeatedHeader(raw: readonly string[]): string | undefined {
+  let seen = ''
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] ?? '').toLowerCase()
+    if (!single.has(name)) continue
+    if (seen.includes(name)) return name
+    seen += ` ${name}`
+  }
+  return undefined
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { fail } from './errors.ts'
+import { parseJson } from './json.ts'
 
 export interface BodyLimits {
   /** Bytes. A longer body is answered 413 as soon as that is known, announced or counted. */
@@ -11,9 +12,12 @@ export interface BodyLimits {
 }
 export const bodyLimits: BodyLimits = { max_bytes: 1_048_576, max_depth: 64, timeout_ms: 10_000 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 const jsonType = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i
-const otherCharset = /;\s*charset\s*=\s*"?(?!utf-?8"?\s*(?:;|$))/i
+const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i
+const isUtf8 = (type: string): boolean => /^utf-?8$/i.test(charset.exec(type)?.[1] ?? 'utf-8')
+/** Node takes other codings before the last one, and leaves them as they are. */
+const isPlain = ({ headers }: IncomingMessage): boolean =>
+  (headers['content-encoding'] ?? 'identity') === 'identity' && /^(?:chunked)?$/i.test(headers['transfer-encoding'] ?? '')
 
 /** True when the request announces a body at all. */
 export const hasBody = (incoming: IncomingMessage): boolean =>
@@ -27,51 +31,20 @@ export const hasBody = (incoming: IncomingMessage): boolean =>
 export async function readJson(incoming: IncomingMessage, limits: BodyLimits = bodyLimits): Promise<unknown> {
   if (!hasBody(incoming)) return undefined
   const type = incoming.headers['content-type'] ?? ''
-  const encoding = incoming.headers['content-encoding'] ?? 'identity'
-  if (!jsonType.test(type) || otherCharset.test(type) || encoding !== 'identity') throw fail.mediaType()
+  if (!jsonType.test(type) || !isUtf8(type) || !isPlain(incoming)) throw fail.mediaType()
   const bytes = await readBytes(incoming, limits)
-  if (bytes.length === 0) return undefined
-  if (depthOf(bytes, limits.max_depth) > limits.max_depth) throw fail.tooLarge('maxDepth', limits.max_depth)
-  return parse(bytes)
+  return bytes.length === 0 ? undefined : parseJson(bytes, limits.max_depth)
 }
 
-function parse(bytes: Buffer): unknown {
-  let text: string
-  try {
-    text = utf8.decode(bytes)
-  } catch {
-    throw fail.malformedJson('The body is not valid UTF-8.')
-  }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    // The parser's own words name the place and quote at most a few characters of what the caller sent.
-    throw fail.malformedJson(`The body is not valid JSON: ${error instanceof Error ? error.message : 'unreadable'}`)
-  }
-  // Half a surrogate pair can only come as an escape. No database stores it.
-  const broken = /\\u[dD][89a-fA-F]/.test(text) ? illFormed(value, '') : undefined
-  if (broken !== undefined)
-    throw fail.invalid('The body holds half a character.', { field: broken, rule: 'unicode', expected: 'whole surrogate pairs' })
-  return value
-}
-
-/** JSON pointer of the first text, or name, that is not well-formed Unicode. */
-function illFormed(value: unknown, pointer: string): string | undefined {
-  if (typeof value === 'string') return value.isWellFormed() ? undefined : pointer
-  if (typeof value !== 'object' || value === null) return undefined
-  for (const [name, child] of Object.entries(value)) {
-    if (!name.isWellFormed()) return pointer
-    const found = illFormed(child, `${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`)
-    if (found !== undefined) return found
-  }
-  return undefined
-}
+const invitations = new WeakMap<IncomingMessage, () => void>()
+/** For a client that waits for `100 Continue`: `send` is called when its body is wanted, and not when the request is refused before. */
+export const onceWanted = (incoming: IncomingMessage, send: () => void): void => void invitations.set(incoming, send)
 
 /** Collects the body, giving up at the limit without waiting for the rest. */
 export function readBytes(incoming: IncomingMessage, limits: BodyLimits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (Number(incoming.headers['content-length'] ?? 0) > limits.max_bytes) return reject(fail.tooLarge('maxBytes', limits.max_bytes))
+    invitations.get(incoming)?.()
     const chunks: Buffer[] = []
     let length = 0
     const timer = setTimeout(() => settle(() => reject(fail.slow())), limits.timeout_ms)
@@ -91,24 +64,6 @@ export function readBytes(incoming: IncomingMessage, limits: BodyLimits): Promis
     }
     incoming.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone)
   })
-}
-
-/** Deepest nesting of a JSON text, counted without parsing; stops counting just past `enough`. */
-export function depthOf(bytes: Uint8Array, enough: number): number {
-  let depth = 0
-  let deepest = 0
-  let quoted = false
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i]
-    if (quoted) {
-      if (byte === 0x5c) i++
-      else if (byte === 0x22) quoted = false
-    } else if (byte === 0x22) quoted = true
-    else if (byte === 0x7b || byte === 0x5b) {
-      if (++depth > deepest && ++deepest > enough) return deepest
-    } else if (byte === 0x7d || byte === 0x5d) depth--
-  }
-  return deepest
 }
 
 /**

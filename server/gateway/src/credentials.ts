@@ -37,9 +37,10 @@ export function readCredential(headers: IncomingHttpHeaders, url: string): Crede
   // Most requests have no query at all, or none that matters here.
   if (mark < 0 || !/[?&](?:token|accesskey)=/.test(url)) return undefined
   const query = new URLSearchParams(url.slice(mark + 1))
-  const key = query.get('accesskey')
-  if (key !== null) return accesskey(key)
-  return checked(byForm(query.get('token') ?? ''))
+  const given = [...query.getAll('accesskey').map(accesskey), ...query.getAll('token').map(value => checked(byForm(value)))]
+  // Whose request it is must not depend on who reads it first.
+  if (given.length !== 1) throw fail.unauthenticated('Send one credential.')
+  return given[0]
 }
 
 const checked = (credential: Credential): Credential => (credential.kind === 'accesskey' ? accesskey(credential.value) : credential)

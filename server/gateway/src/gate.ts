@@ -68,7 +68,7 @@ export class Gate {
     if (route.permission !== 'authenticated' && !identity.permissions.has(route.permission)) throw fail.permissionDenied(route.permission)
     if (route.owner === 'platform' && !isSuperAdmin(identity.grants)) throw fail.permissionDenied('project_super_admin')
     if (!admission.allowed) throw limited(admission)
-    const named = exchange.header('x-voipbin-customer-id')
+    const named = exchange.header('x-voipbin-customer-id')?.toLowerCase()
     if (named !== undefined && named !== identity.customer_id) exchange.identity = await this.#actFor(exchange, identity, named)
   }
 

@@ -73,7 +73,8 @@ export interface RunningGateway extends AsyncDisposable {
   close(): Promise<void>
 }
 
-const generatedContract = (): Contract => ({
+/** Everything the contract says. */
+export const generatedContract = (): Contract => ({
   routes: rows.map(toRoute),
   calls,
   resources,

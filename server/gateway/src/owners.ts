@@ -23,11 +23,21 @@ export class Owners {
     this.#lookup = lookup
   }
 
-  async isOwn(caller: Caller, resource: string, id: string): Promise<boolean> {
+  isOwn(caller: Caller, resource: string, id: string): Promise<boolean> {
+    return this.#is(caller, { resource, id, fits: owner => owner === caller.customer_id })
+  }
+
+  /** Whether there is such a row, whoever has it: for operators. */
+  isThere(caller: Caller, resource: string, id: string): Promise<boolean> {
+    return this.#is(caller, { resource, id, fits: () => true })
+  }
+
+  async #is(caller: Caller, { resource, id, fits }: { resource: string; id: string; fits(owner: string): boolean }): Promise<boolean> {
     const key = `owner:${resource}:${id}`
-    if (this.#known.get(key) === caller.customer_id) return true
+    const known = this.#known.get(key)
+    if (known !== undefined && fits(known)) return true
     const cached = await this.#cache.get<string>(key)
-    if (cached === caller.customer_id) {
+    if (cached !== undefined && fits(cached)) {
       this.#known.set(key, cached)
       return true
     }
@@ -35,7 +45,7 @@ export class Owners {
     if (owner === null) return false
     this.#known.set(key, owner)
     await this.#cache.set(key, owner, cached_s)
-    return owner === caller.customer_id
+    return fits(owner)
   }
 
   /** Remembers what an answer just told. */
@@ -81,13 +91,32 @@ export async function firstForeign(
   input: Record<string, unknown>,
   { refs, skip }: { refs: readonly Ref[]; skip: ReadonlySet<string> },
 ): Promise<string | undefined> {
-  const wanted = new Map<string, { resource: string; id: string }>()
+  return firstNot(wantedBy(input, refs, skip), ({ resource, id }) => owners.isOwn(caller, resource, id))
+}
+
+/** As `firstForeign` for operators, who may name everybody's rows: the resource of the first reference to a row that is not there. */
+export const firstMissing = (
+  owners: Owners,
+  caller: Caller,
+  input: Record<string, unknown>,
+  refs: readonly Ref[],
+): Promise<string | undefined> => firstNot(wantedBy(input, refs), ({ resource, id }) => owners.isThere(caller, resource, id))
+
+interface Wanted {
+  resource: string
+  id: string
+}
+
+function wantedBy(input: Record<string, unknown>, refs: readonly Ref[], skip: ReadonlySet<string> = new Set()): Wanted[] {
+  const wanted = new Map<string, Wanted>()
   for (const ref of refs) {
     if (skip.has(ref.resource)) continue
     for (const id of idsAt(input, ref)) wanted.set(`${ref.resource}:${id}`, { resource: ref.resource, id })
   }
-  if (wanted.size === 0) return undefined
-  const rows = [...wanted.values()]
-  const own = await Promise.all(rows.map(({ resource, id }) => owners.isOwn(caller, resource, id)))
-  return rows[own.indexOf(false)]?.resource
+  return [...wanted.values()]
+}
+
+async function firstNot(rows: readonly Wanted[], fits: (row: Wanted) => Promise<boolean>): Promise<string | undefined> {
+  const found = await Promise.all(rows.map(fits))
+  return rows[found.indexOf(false)]?.resource
 }

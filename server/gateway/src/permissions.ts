@@ -11,8 +11,8 @@ export interface PermissionUse {
 
 /** Resources a manager does not touch: money, credentials and the customer itself. Reading is allowed, except for access keys. */
 const adminOnly: ReadonlySet<string> = new Set(['accesskey', 'billing', 'billing_account', 'customer', 'audit', 'setting'])
-/** What an agent may do besides reading: the daily work with calls and the own presence. */
-const agentMay: ReadonlySet<string> = new Set(['call_create', 'call_update', 'call_delete', 'agent_update_own'])
+/** What an agent may do besides reading: the daily work with calls. The own presence needs no permission. */
+const agentMay: ReadonlySet<string> = new Set(['call_create', 'call_update', 'call_delete'])
 /** What an agent does not see. */
 const agentBlind: ReadonlySet<string> = new Set([
   'accesskey',

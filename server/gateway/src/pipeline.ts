@@ -1,12 +1,12 @@
 import type { Logger } from '@voipbin/kernel'
-import { AppError, isAppError, metrics } from '@voipbin/kernel'
+import { AppError, type ErrorDetail, isAppError, metrics } from '@voipbin/kernel'
 import { hasBody, readJson } from './body.ts'
 import { credentialParameters } from './credentials.ts'
 import { errorBody, fail, generalReasons, httpCode } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import type { Gate } from './gate.ts'
 import { type Answer, type IdempotencyStore, readIdempotencyKey } from './idempotency.ts'
-import { firstForeign, type Owners } from './owners.ts'
+import { firstForeign, firstMissing, type Owners } from './owners.ts'
 import type { Rpc } from './rpc.ts'
 
 type Input = Record<string, unknown>
@@ -42,20 +42,43 @@ async function readInput(exchange: Exchange): Promise<Input> {
   if (!takesBody && hasBody(incoming))
     throw fail.invalid('This operation takes no body.', { field: '', rule: 'additionalProperties', expected: 'no body' })
   const body = takesBody ? await readJson(incoming) : undefined
-  const checked = route.validate({ path: exchange.params, query: readQuery(exchange), body })
-  if (!checked.ok) throw fail.invalid('The request is not valid.', ...checked.details)
+  const query = readQuery(exchange)
+  const checked = route.validate({ path: exchange.params, query, body })
+  if (!checked.ok) throw fail.invalid('The request is not valid.', ...checked.details.map(detail => orRepeated(detail, query)))
   return checked.input
 }
 
-function readQuery(exchange: Exchange): Record<string, string | string[]> {
-  const query: Record<string, string | string[]> = {}
-  if (!exchange.incoming.url?.includes('?')) return query
+type Query = Record<string, string | string[]>
+
+/** A parameter of the wrong type may just have been given twice. */
+const orRepeated = (detail: ErrorDetail, query: Query): ErrorDetail =>
+  detail.rule === 'type' && Array.isArray(query[detail.field.slice(1)])
+    ? { ...detail, rule: 'maxItems', expected: 'this parameter once' }
+    : detail
+
+function readQuery(exchange: Exchange): Query {
+  const query: Query = {}
+  const [, text] = exchange.incoming.url?.split('?', 2) ?? []
+  if (text === undefined) return query
+  if (text.includes('%')) checkEscapes(text)
   for (const name of new Set(exchange.query.keys())) {
     if (credentialParameters.has(name)) continue
     const values = exchange.query.getAll(name)
     Object.defineProperty(query, name, { value: values.length === 1 ? values[0] : values, enumerable: true })
   }
   return query
+}
+
+/** What is no escape, or no UTF-8, would silently become something else. */
+function checkEscapes(query: string): void {
+  for (const pair of query.split('&')) {
+    try {
+      decodeURIComponent(pair)
+    } catch {
+      const [name] = pair.split('=')
+      throw fail.invalid('The query is not valid.', { field: `/${name}`, rule: 'encoding', expected: 'percent-encoded UTF-8' })
+    }
+  }
 }
 
 async function performOnce(exchange: Exchange, input: Input, stages: Stages, key: string): Promise<Answer> {
@@ -107,7 +130,7 @@ async function checkTargets(exchange: Exchange, input: Input, stages: Stages): P
 /** Every id in path, query and body must be the caller's. For a read whose answer names its owner the path's own id is checked there. */
 async function checkReferences(exchange: Exchange, input: Input, stages: Stages): Promise<void> {
   const { route } = exchange
-  if (route.owner === 'platform') return
+  if (route.owner === 'platform') return checkThere(exchange, input, stages)
   const refs = route.method === 'GET' && route.ownerInAnswer ? route.refs.filter(ref => ref.in !== 'path') : route.refs
   if (refs.length === 0) return
   const foreign = await firstForeign(stages.owners, exchange.caller, input, { refs, skip: stages.shared })
@@ -119,6 +142,13 @@ async function checkReach({ route, identity, caller }: Exchange, { id }: Input, 
   if (route.reach === null || !identity) return
   const { permissions, scopes } = (await stages.rpc.call(caller, route.reach, { id })) as { permissions?: string[]; scopes?: string[] }
   stages.gate.checkReach(identity, permissions ?? scopes ?? [])
+}
+
+/** An operator may name everybody's rows, but none that are not there. What the path names the service looks for anyway. */
+async function checkThere({ route, caller }: Exchange, input: Input, { owners }: Stages): Promise<void> {
+  const refs = route.refs.filter(ref => ref.in !== 'path')
+  const missing = refs.length > 0 ? await firstMissing(owners, caller, input, refs) : undefined
+  if (missing !== undefined) throw fail.notFound(missing)
 }
 
 async function call(exchange: Exchange, input: Input, stages: Stages, message_id: string | undefined): Promise<Answer> {

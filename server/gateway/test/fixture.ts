@@ -23,7 +23,7 @@ import { type FixtureState, fixtureErrors, fixtureServices, fixtureTables } from
 
 type Row = Parameters<typeof toRoute>[0]
 
-const uuid = z.uuid()
+const uuid = z.uuid().toLowerCase()
 const widgetFields = ['id', 'customer_id', 'name', 'part_id', 'tm_create', 'tm_update', 'tm_delete']
 const pick = (names: readonly string[]) => (value: unknown) =>
   Object.fromEntries(names.map(name => [name, (value as Record<string, unknown>)[name]]))
@@ -33,13 +33,10 @@ const base = {
   tag: 'widgets',
   summary: '',
   responses: {},
-  service: 'widget',
-  kind: 'read',
   idempotent: false,
   override: false,
   timeout_ms: 30_000,
   errors: ['WIDGET_NOT_FOUND'],
-  secrets: { request: [], response: [] },
   rate_limit: 'api',
   owner: 'customer',
   resource: 'widget',
@@ -59,7 +56,6 @@ function rows(): Row[] {
     override: true,
     rpc: null,
     resource: null,
-    service: 'auth',
     errors: ['LOGIN_FAILED', 'AGENT_REQUIRED'],
   } as const
   return [
@@ -68,7 +64,6 @@ function rows(): Row[] {
       method: 'get',
       path: '/v1.0/widgets',
       permission: 'widget_read',
-      kind: 'list',
       request: {
         query: z.strictObject({ page_size: z.coerce.number().int().min(1).max(100).default(50), part_id: uuid.optional() }),
         body_required: false,
@@ -90,7 +85,6 @@ function rows(): Row[] {
       method: 'post',
       path: '/v1.0/widgets',
       permission: 'widget_create',
-      kind: 'create',
       status: 201,
       idempotent: true,
       rate_limit: 'call_create',
@@ -104,7 +98,6 @@ function rows(): Row[] {
       method: 'put',
       path: '/v1.0/widgets/{id}',
       permission: 'widget_update',
-      kind: 'update',
       request: { params, body: body.partial(), body_required: true },
       refs: [path, part],
       project: projectWidget,
@@ -122,7 +115,6 @@ function rows(): Row[] {
       method: 'post',
       path: '/v1.0/widgets/{id}/break',
       permission: 'widget_update',
-      kind: 'action',
       request: { params, body_required: false },
       refs: [path],
     }),
@@ -131,9 +123,7 @@ function rows(): Row[] {
       method: 'put',
       path: '/v1.0/agents/{id}/password',
       permission: 'agent_password_update',
-      kind: 'update',
       resource: 'agent',
-      service: 'agent',
       errors: ['AGENT_NOT_FOUND', 'PERMISSION_NOT_GRANTABLE'],
       request: { params, body: z.strictObject({ name: z.string() }), body_required: true },
       refs: [{ in: 'path', path: '/id', resource: 'agent' }],

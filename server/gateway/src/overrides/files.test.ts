@@ -31,7 +31,7 @@ const rpc = {
   },
 }
 const download = async (range?: string): Promise<Response> => {
-  const exchange = { header: () => range, headers: {}, request_id: 'r', caller: {} }
+  const exchange = { header: () => range, headers: {}, request_id: 'r', caller: {}, route: { timeout_ms: 30_000 } }
   const response = await fileOverrides(rpc).getStorageFileContent?.(exchange as never, { id: 'f', expires: 1, signature: 'ab' })
   return response as Response
 }

@@ -74,7 +74,7 @@ export function fileOverrides(rpc: Rpc): Record<string, Override> {
 
 async function readPart(rpc: Rpc, exchange: Exchange, input: SignedUrl & { offset: number; length: number }): Promise<FilePart> {
   // Every part has its own time: a long download must not fail because the first part was long ago.
-  return (await rpc.call({ ...exchange.caller, deadline: Date.now() + 30_000 }, 'readSignedFile', input)) as FilePart
+  return (await rpc.call({ ...exchange.caller, deadline: Date.now() + exchange.route.timeout_ms }, 'readSignedFile', input)) as FilePart
 }
 
 function partsOf(
