@@ -84,20 +84,18 @@ function checkEscapes(query: string): void {
 async function performOnce(exchange: Exchange, input: Input, stages: Stages, key: string): Promise<Answer> {
   const { route, caller } = exchange
   const request = { customer_id: caller.customer_id, operation: route.operation, key, content: JSON.stringify(input) }
-  let reached = false
-  try {
-    const answer = await stages.idempotency.run(request, async message_id => {
+  const answer = await stages.idempotency.run(request, async message_id => {
+    try {
       await checkTargets(exchange, input, stages)
-      reached = true
-      return settle(() => call(exchange, input, stages, message_id), exchange)
-    })
-    if (answer.replayed) exchange.headers['idempotency-replayed'] = 'true'
-    return answer
-  } catch (error) {
-    // Refused before the service saw it: the key is as good as unused.
-    if (!reached && error instanceof AppError && !open.has(error.status)) await stages.idempotency.forget(request)
-    throw error
-  }
+    } catch (error) {
+      // Refused before the service saw it: the key is as good as unused. Forgotten while it is still ours, or somebody else's claim might go.
+      if (error instanceof AppError && !open.has(error.status)) await stages.idempotency.forget(request)
+      throw error
+    }
+    return settle(() => call(exchange, input, stages, message_id), exchange)
+  })
+  if (answer.replayed) exchange.headers['idempotency-replayed'] = 'true'
+  return answer
 }
 
 const open: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL', 'RESOURCE_EXHAUSTED'])

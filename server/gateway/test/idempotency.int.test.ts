@@ -58,6 +58,24 @@ describe('Idempotency-Key', () => {
     expect(await count()).toBe(1)
   })
 
+  test('who is told to wait, or that the key is another request’s, takes the key from nobody', async () => {
+    const release = Promise.withResolvers<void>()
+    fixture.state.hold = release.promise
+    const before = fixture.runs('createWidget')
+    const running = create('k3b')
+    await until(() => fixture.runs('createWidget') > before)
+    const others = [await create('k3b'), await create('k3b', { name: 'two' }, 1), await create('k3b', { name: 'one' }, 1)]
+    expect(others.map(({ body }) => body.error.reason)).toEqual([
+      'IDEMPOTENCY_IN_PROGRESS',
+      'IDEMPOTENCY_KEY_REUSED',
+      'IDEMPOTENCY_IN_PROGRESS',
+    ])
+    release.resolve()
+    fixture.state.hold = undefined
+    const { text } = await running
+    expect((await create('k3b')).text).toBe(text)
+    expect([fixture.runs('createWidget') - before, await count()]).toEqual([1, 1])
+  })
   test('a refusal of the service is kept; a bad request and an unknown id are not', async () => {
     const first = await create('k4', { name: 'refuse' })
     expect([first.status, first.body.error.reason]).toEqual([409, 'WIDGET_LIMIT_REACHED'])
