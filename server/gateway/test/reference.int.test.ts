@@ -60,6 +60,8 @@ async function picture(page: Page, name: string): Promise<void> {
 describe('the reference of the REST API', () => {
   test('finds an operation, and shows it as a command and as a program', async () => {
     const { page, strange } = await visit('/docs')
+    // Only then does it listen to the keyboard.
+    await page.getByRole('heading', { level: 1 }).first().waitFor()
     await page.keyboard.press('Control+k')
     const box = page.getByRole('dialog').getByRole('combobox').or(page.getByRole('dialog').getByRole('textbox')).first()
     await box.fill('hang up a call')
