@@ -4,6 +4,8 @@ import { MediaPath } from './media-path.ts'
 /** An event target with the one property that is looked at; real connections are in test/app.int.test.ts. */
 class Connection extends EventTarget {
   iceConnectionState = 'new'
+  readonly transport = Object.assign(new EventTarget(), { state: 'connected' })
+  getSenders = () => [{ transport: this.transport }]
   become(state: string): void {
     this.iceConnectionState = state
     this.dispatchEvent(new Event('iceconnectionstatechange'))
@@ -71,6 +73,16 @@ test('what never comes back is lost, once', () => {
   connection.become('failed')
   vi.advanceTimersByTime(120_000)
   expect(happened.filter(word => word !== 'restart')).toEqual(['interrupted', 'lost'])
+})
+
+test('keys that are thrown away end the call, unless it is over by then', () => {
+  connection.become('connected')
+  connection.transport.state = 'closed'
+  connection.transport.dispatchEvent(new Event('statechange'))
+  vi.advanceTimersByTime(2_000)
+  expect(happened).toEqual([])
+  vi.advanceTimersByTime(2_000)
+  expect(happened).toEqual(['lost'])
 })
 
 test('a closed one is quiet', () => {

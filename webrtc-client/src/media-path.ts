@@ -21,6 +21,7 @@ export class MediaPath {
   readonly #end = new AbortController()
   #stood = false
   #timers: ReturnType<typeof setTimeout>[] = []
+  #keysLost: ReturnType<typeof setTimeout> | undefined
 
   constructor(connection: RTCPeerConnection, options: MediaPathOptions) {
     this.#connection = connection
@@ -35,16 +36,29 @@ export class MediaPath {
 
   close(): void {
     this.#end.abort()
+    clearTimeout(this.#keysLost)
     this.#settle()
   }
 
   #onChange(): void {
     const state = this.#connection.iceConnectionState
     if (this.#isUp()) {
+      if (!this.#stood) this.#watchKeys()
       this.#stood = true
       this.#recover()
     } else if (this.#stood && this.#timers.length === 0 && (state === 'disconnected' || state === 'failed')) {
       this.#repair(state === 'failed' ? 0 : PATIENCE_MS)
+    }
+  }
+
+  /** Keys that the other side has thrown away do not come back in a call, and without them nothing is heard. A BYE says the same a moment later. */
+  #watchKeys(): void {
+    const { signal } = this.#end
+    for (const { transport } of this.#connection.getSenders()) {
+      const look = (): void => {
+        if (transport && ['closed', 'failed'].includes(transport.state)) this.#keysLost ??= setTimeout(() => this.#lose(), PATIENCE_MS)
+      }
+      transport?.addEventListener('statechange', look, { signal })
     }
   }
 
