@@ -103,7 +103,7 @@ test('what the platform refuses is told with its reason and request', async () =
 test('a call is made, and its events reach a local program as webhooks that it verifies', async () => {
   const listening = start('voipbin', ['listen', '--forward', `${receiver.url}/hook`, '--events', 'call.*'])
   await until('listening', () => listening.err().includes('Listening on'), 20_000)
-  const secret = /new secret: (whsec_\S+)/.exec(listening.err())?.[1] ?? ''
+  const secret = /secret (whsec_[^\s,]+)/.exec(listening.err())?.[1] ?? ''
   const { id } = await makeCall()
   await voipbin(['calls', 'hangup', id])
   await until('the end of the call', () => typesOf(about(id, receiver.deliveries)).includes('call_hungup'), 30_000)

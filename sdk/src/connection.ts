@@ -14,11 +14,11 @@ export class RealtimeError extends Error {
   }
 }
 
-/** The connection is over. */
+/** The connection is over, or never came about. */
 export class ClosedError extends Error {
   readonly code: number
-  constructor(code: number, reason: string) {
-    super(`The connection was closed (${code}${reason && ` ${reason}`}).`)
+  constructor(code: number, reason: string, what = 'The connection was closed') {
+    super(`${what} (${code}${reason && ` ${reason}`}).`)
     this.code = code
   }
 }
@@ -60,16 +60,18 @@ export class Connection {
     const socket = new options.WebSocket(options.url)
     this.#socket = socket
     socket.addEventListener('message', ({ data }) => this.#receive(JSON.parse(String(data)) as ServerFrame))
+    let what: string | undefined = `There is no connection to ${options.url}`
     this.#opened = new Promise((resolve, reject) => {
       this.#reject = reject
       const late = (): void => this.close(4000, new Error(`No connection within ${options.timeout_ms} ms.`))
       this.#timer = setTimeout(late, options.timeout_ms)
       socket.addEventListener('open', () => {
+        what = undefined
         this.#listen()
         resolve()
       })
       // After an `error` comes `close`, with the code.
-      socket.addEventListener('close', ({ code, reason }) => this.#end(code, new ClosedError(code, reason)))
+      socket.addEventListener('close', ({ code, reason }) => this.#end(code, new ClosedError(code, reason, what)))
     })
   }
 

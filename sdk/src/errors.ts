@@ -14,11 +14,12 @@ export class VoIPBINError<S extends Status = Status> extends Error implements Ap
   readonly request_id: string
   /** The bad fields of the request. */
   readonly details: readonly ErrorDetail[]
-  /** The whole answer, for its headers; its body has been read. */
-  readonly response: Response
+  /** The whole answer, for its headers; its body has been read. Not enumerable: a logged error stays short. */
+  declare readonly response: Response
 
   constructor(body: ErrorBody, response: Response) {
-    super(`${body.reason}: ${body.message} (request ${body.request_id})`)
+    const fields = body.details?.map(({ field, rule, expected }) => `\n  ${field}: ${rule}${expected ? ` (${expected})` : ''}`)
+    super(`${body.reason}: ${body.message} (request ${body.request_id})${fields?.join('') ?? ''}`)
     // `NOT_FOUND` → `NotFoundError`: names of classes do not survive a minifier.
     this.name = `${body.status.toLowerCase().replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase())}Error`
     this.status = body.status as S
@@ -26,7 +27,7 @@ export class VoIPBINError<S extends Status = Status> extends Error implements Ap
     this.http_status = response.status
     this.request_id = body.request_id
     this.details = body.details ?? []
-    this.response = response
+    Object.defineProperty(this, 'response', { value: response })
   }
 }
 
@@ -66,6 +67,12 @@ export class ConnectionError extends Error {
 /** No answer came within `timeout_ms`. */
 export class TimeoutError extends ConnectionError {
   override readonly name = 'TimeoutError'
+}
+
+/** Why is rarely in the error itself: Node says "fetch failed" and has a cause, which has no message when it tried several addresses. */
+export function connectionFailed(cause: unknown): ConnectionError {
+  const { message, code } = ((cause as Error | undefined)?.cause ?? cause ?? {}) as { message?: string; code?: string }
+  return new ConnectionError(`The connection failed: ${message || code || 'no reason given'}.`, { cause })
 }
 
 type ErrorClass = new (body: ErrorBody, response: Response) => VoIPBINError

@@ -129,9 +129,20 @@ describe('an error', () => {
       request_id: 'r1',
       details: [{ field: '/a', rule: 'required' }],
     })
+    expect((error as NotFoundError).message).toBe('CALL_NOT_FOUND: No. (request r1)\n  /a: required')
+    expect(Object.keys(error as NotFoundError)).not.toContain('response')
     expect((error as NotFoundError).response.headers.get('ratelimit-remaining')).toBe('7')
     expectTypeOf<NotFoundError['reason']>().toEqualTypeOf<ReasonMap['NOT_FOUND']>()
     expectTypeOf<VoIPBINError['reason']>().toEqualTypeOf<Reason>()
+  })
+
+  test.each([
+    { cause: new Error('connect ECONNREFUSED 127.0.0.1:8080'), want: 'connect ECONNREFUSED 127.0.0.1:8080' },
+    { cause: Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }), want: 'ECONNREFUSED' },
+    { cause: undefined, want: 'fetch failed' },
+  ])('of a connection says why: $want', async ({ cause, want }) => {
+    const fetch = () => Promise.reject(new TypeError('fetch failed', { cause }))
+    await expect(client('http://h', { fetch, maxRetries: 0 }).calls.get('c1')).rejects.toThrow(`The connection failed: ${want}.`)
   })
 
   const classes = Object.entries(sdk).filter(([, value]) => Object.getPrototypeOf(value) === VoIPBINError)

@@ -5,7 +5,7 @@ import type { paths } from '../../generated/sdk/types.ts'
 import { Answer, Listing, type RawPage, type Received } from './answer.ts'
 import { type TokenSource, Tokens } from './credentials.ts'
 import { rootOf, variable } from './defaults.ts'
-import { ConnectionError, TimeoutError, toError } from './errors.ts'
+import { ConnectionError, connectionFailed, TimeoutError, toError } from './errors.ts'
 import { type Fetch, type RetryInfo, sendWithRetries } from './transport.ts'
 import { within } from './within.ts'
 
@@ -153,7 +153,7 @@ class Client implements Core {
       return { data, response }
     } catch (error) {
       if (error instanceof SyntaxError) throw new ConnectionError('The answer is no JSON.', { cause: error })
-      if (sending.stream && error instanceof TypeError) throw new ConnectionError('The connection failed.', { cause: error })
+      if (sending.stream && error instanceof TypeError) throw connectionFailed(error)
       throw error
     }
   }

@@ -1,4 +1,4 @@
-import { ConnectionError, TimeoutError } from './errors.ts'
+import { ConnectionError, connectionFailed, TimeoutError } from './errors.ts'
 import { within } from './within.ts'
 
 /** What a request is sent with: a part of the global `fetch`, so that others fit in as well, for example that of undici with a `dispatcher`. */
@@ -74,7 +74,7 @@ async function once(url: string, init: RequestInit, { fetch, timeout_ms, signal,
     return { response: await within(send, { timeout_ms, late, signal }) }
   } catch (error) {
     if (signal?.aborted) throw error
-    return { error: error instanceof ConnectionError ? error : new ConnectionError('The connection failed.', { cause: error }) }
+    return { error: error instanceof ConnectionError ? error : connectionFailed(error) }
   }
 }
 

@@ -13,6 +13,8 @@ export interface Arguments {
 /** Those of every command. */
 export const everywhere: Flags = { help: 'switch', output: 'value', profile: 'value', base_url: 'value' }
 const short: Record<string, string> = { h: 'help', o: 'output', d: 'data' }
+/** What people of other commands are used to. */
+const instead: Readonly<Record<string, string>> = { '--json': '--output=json', '--jsonl': '--output=jsonl' }
 
 /** Splits a command line. Names are those of the contract; `--page-size` is `--page_size`, `--destinations.0.target` one of `destinations.*.target`. */
 export function readArguments(words: readonly string[], known: Flags): Arguments {
@@ -25,7 +27,7 @@ export function readArguments(words: readonly string[], known: Flags): Arguments
       found.positionals.push(...rest)
       break
     }
-    const match = /^(--?)([a-zA-Z][^=]*)(?:=([\s\S]*))?$/.exec(word)
+    const match = /^(--?)([a-zA-Z][^=]*)(?:=([\s\S]*))?$/.exec(instead[word] ?? word)
     if (!match) {
       found.positionals.push(word)
       continue

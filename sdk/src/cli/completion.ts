@@ -14,8 +14,8 @@ complete -o default -F _voipbin voipbin
   zsh: `#compdef voipbin
 _voipbin() {
   local -a found
-  found=("\${(@f)$(voipbin __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
-  compadd -- $found
+  found=(\${(f)"$(voipbin __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
+  if (( $#found )); then compadd -- $found; else _files; fi
 }
 if [ "$funcstack[1]" = "_voipbin" ]; then _voipbin "$@"; else compdef _voipbin voipbin; fi
 `,

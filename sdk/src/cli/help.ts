@@ -2,9 +2,9 @@ import type { CommandField } from '../../../generated/sdk/commands.ts'
 import { builtIns, type Operation, operations, resources } from './catalogue.ts'
 
 const everywhere = `Flags of every command:
-  --output table|json|jsonl   How results are shown. Tables on a terminal, else JSON.
+  --output table|json|jsonl   How results are shown. Tables on a terminal, else JSON. --json is --output json.
   --profile NAME              Which credentials; else VOIPBIN_PROFILE, else 'default'.
-  --base_url URL               Where the platform is; else VOIPBIN_BASE_URL, else that of the profile.
+  --base_url URL              Where the platform is; else VOIPBIN_BASE_URL, else that of the profile.
   --help                      More about a command.
 `
 
@@ -128,7 +128,8 @@ Shows events as they happen, until Ctrl-C. After a broken connection it brings w
   --events PATTERN  Only these: call.hungup, call.*, or *. Again for each, or with commas.
   --topics TOPIC    What to subscribe to: call, call:<id>, agent_id:<id>:call. Unless given, what --events needs.
   --forward URL     Sends each event there as the platform would: the same body, both signatures.
-  --secret -        Signs with this secret, read from the terminal or standard input; else VOIPBIN_WEBHOOK_SECRET, else a new one, which is shown.
+  --secret -        Signs with this secret, read from the terminal or standard input; else VOIPBIN_WEBHOOK_SECRET, else one that is
+                    made up the first time, kept, and shown.
 
 Examples:
   voipbin listen --events 'call.*'

@@ -76,7 +76,7 @@ async function parseValue(io: Io, field: CommandField, text: string): Promise<un
   if (field.nullable && text === 'null') return null
   if (field.type === 'json') return json(await textOf(io, text), flag)
   if (field.list && text.startsWith('[')) return json(text, flag)
-  if (field.secret && text === '-') return io.ask(`${field.name}: `, true)
+  if (field.secret) return io.ask(`${notArgued(flag, text)}: `, true)
   if (field.type === 'boolean') {
     if (text !== 'true' && text !== 'false') throw new UsageError(`${flag} is true or false.`)
     return text === 'true'
@@ -89,6 +89,14 @@ async function parseValue(io: Io, field: CommandField, text: string): Promise<un
   }
   if (field.values && !field.values.includes(text)) throw new UsageError(`${flag} is one of ${field.values.join(', ')}.`)
   return text
+}
+
+/** The name of a flag whose value is asked for. Other programs see what stands among the arguments. */
+export function notArgued(flag: string, text: string): string {
+  if (text === '-') return flag.slice(2)
+  throw new UsageError(
+    `${flag} is not taken from the command line, which other programs can see: \`${flag} -\` asks for it, or reads it from standard input.`,
+  )
 }
 
 /** Items given one by one, or as JSON lists. `null` alone is no item. */

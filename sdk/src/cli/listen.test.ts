@@ -6,6 +6,7 @@ import { ack, refusal, serve as serveSocket } from '../socket-fixture.ts'
 import { unwrap } from '../webhooks.ts'
 import { Lanes } from './forward.ts'
 import { world } from './io-fixture.ts'
+import { forwardSecret } from './profiles.ts'
 
 const timestamp = '2026-01-20T12:00:30.120Z'
 const event = (seq: number, event_type: string, resource_id = 'x') => ({
@@ -73,7 +74,7 @@ test('forwards as signed webhooks, in order for one resource, and tells how each
   const place = world({ env: near(url) })
   const running = place.run('listen', '--forward', hook)
   await expect.poll(place.err).toContain('Listening on')
-  const secret = /Signed with a new secret: (whsec_\S+)\n/.exec(place.err())?.[1] ?? ''
+  const secret = /Signed with the secret (whsec_[^\s,]+), the same every time\.\n/.exec(place.err())?.[1] ?? ''
   for (const [i, type] of ['call.created', 'call.ringing', 'call.hungup'].entries()) send(event(i + 1, type))
   await expect.poll(() => place.out().split('\n').length).toBe(4)
   place.interrupt()
@@ -86,6 +87,7 @@ test('forwards as signed webhooks, in order for one resource, and tells how each
       .map(line => `12:00:30  ${line} in N ms\n`)
       .join(''),
   )
+  expect(forwardSecret(place.io.env)).toBe(secret)
   const opened = await Promise.all(got.map(({ body, headers }) => unwrap(body, headers, secret)))
   expect(opened).toEqual(
     ['call_created', 'call_ringing', 'call_hungup'].map((type, i) => ({
@@ -146,4 +148,10 @@ test('tasks of one key wait for each other, others do not', async () => {
   })
   await lanes.idle()
   expect(seen).toEqual(['b', 'a1', 'a2'])
+})
+
+test('a platform that is not there is named', async () => {
+  const { code, err } = await world({ env: near('ws://127.0.0.1:9') }).run('listen')
+  expect(code).toBe(1)
+  expect(err).toMatch(/^error: There is no connection to ws:\/\/127\.0\.0\.1:9\/ws \(1006\b/)
 })

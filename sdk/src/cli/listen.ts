@@ -2,8 +2,10 @@ import { eventTypes } from '../../../generated/sdk/realtime.ts'
 import { type EventFrame, type EventTopic, Realtime, RealtimeError } from '../realtime.ts'
 import type { Arguments } from './arguments.ts'
 import { type Forwarded, forward, Lanes } from './forward.ts'
+import { notArgued } from './input.ts'
 import { type Io, styled } from './io.ts'
 import { formatOf } from './output.ts'
+import { forwardSecret } from './profiles.ts'
 import { listOf } from './replay.ts'
 import { openSession, type Session } from './session.ts'
 import { clean } from './table.ts'
@@ -89,14 +91,15 @@ export const isWanted = (type: string, patterns: readonly string[]): boolean =>
 
 async function secretOf(io: Io, { values }: Arguments): Promise<string> {
   const given = values.get('secret')?.at(-1)
-  const secret = given === '-' ? (await io.ask('Webhook secret: ', true)).trim() : given || io.env.VOIPBIN_WEBHOOK_SECRET
+  const asked = given === undefined ? undefined : await io.ask(`Webhook ${notArgued('--secret', given)}: `, true)
+  const secret = asked?.trim() || io.env.VOIPBIN_WEBHOOK_SECRET
   if (secret) {
     if (!/^whsec_[A-Za-z0-9+/]+=*$/.test(secret)) throw new UsageError('A webhook secret is `whsec_` and base64.')
     return secret
   }
-  const made = `whsec_${Buffer.from(crypto.getRandomValues(new Uint8Array(24))).toString('base64')}`
-  io.err(`Signed with a new secret: ${made}\n`)
-  return made
+  const kept = forwardSecret(io.env)
+  io.err(`Signed with the secret ${kept}, the same every time.\n`)
+  return kept
 }
 
 async function open(io: Io, { base_url, credentials }: Session): Promise<Realtime> {

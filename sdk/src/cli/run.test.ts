@@ -51,6 +51,8 @@ describe('a list', () => {
     ])
     expect(JSON.parse((await place.run('calls', 'list', '--all')).out)).toMatchObject({ result: { length: 3 }, next_page_token: '' })
     expect(seen[0]?.headers.authorization).toBe('AccessKey ak_test')
+    const onTerminal = await world({ env: to(url), tty: true }).run('calls', 'list', '--json')
+    expect(JSON.parse(onTerminal.out)).toHaveProperty('result')
   })
 })
 
@@ -154,11 +156,17 @@ describe('what the platform refuses ends with 1 and', () => {
     expect(err).not.toContain('ak_test')
   })
 
+  test('tells nobody to sign in whose sign-in was refused', async () => {
+    const { url } = await serve({ status: 401, body: refusal('UNAUTHENTICATED', 'LOGIN_FAILED') })
+    const { err } = await world({ env: to(url), input: 'wrong\n' }).run('login', '--username', 'jane@acme.example')
+    expect(err).toBe('error: LOGIN_FAILED: It is so.\n  request_id: r-1\n')
+  })
+
   test('so does a platform that is not there', async () => {
     const { url } = await serve('reset')
     const { code, err } = await world({ env: to(url) }).run('calls', 'create', '--data', '{"source":{"target":"1"},"destinations":[]}')
     expect(code).toBe(1)
-    expect(err).toMatch(/^error: The connection failed\. \(.+\)\n$/)
+    expect(err).toMatch(/^error: The connection failed: .+\n$/)
   })
 })
 
@@ -190,12 +198,15 @@ describe('what cannot be understood ends with 2 and sends nothing:', () => {
     { words: ['events', 'replay', '--from', 'yesterday'], want: '--from is a time such as' },
     { words: ['listen', '--events', 'call.hangup'], want: 'There is no event call.hangup. Did you mean call.hungup?' },
     { words: ['listen', '--forward', 'localhost:3000'], want: '--forward is an http or https URL.' },
+    { words: ['me', 'update_password', '--password', 'hunter2'], want: '--password is not taken from the command line' },
+    { words: ['listen', '--forward', 'http://localhost:1', '--secret', 'whsec_YQ=='], want: '--secret is not taken from the command line' },
     { words: ['completion', 'tcsh'], want: 'followed by bash, zsh or fish' },
   ])('$words', async ({ words, want }) => {
     const { url, seen } = await serve({ status: 200 })
     const { code, out, err } = await world({ env: to(url) }).run(...words)
     expect(err).toMatch(/^error: /)
     expect(err).toContain(want)
+    expect(err).not.toMatch(/hunter2|whsec/)
     expect({ code, out, requests: seen.length }).toEqual({ code: 2, out: '', requests: 0 })
   })
 

@@ -1,4 +1,4 @@
-import { ConnectionError, VoIPBINError } from '../errors.ts'
+import { VoIPBINError } from '../errors.ts'
 import { RealtimeError } from '../realtime.ts'
 import { type Arguments, readArguments } from './arguments.ts'
 import { builtIns, operationNamed, resourceNamed } from './catalogue.ts'
@@ -84,25 +84,14 @@ function explain(io: Io, error: unknown): number {
     io.err(`${head} ${error.message}\n`)
     return 2
   }
-  if (error instanceof VoIPBINError) {
-    const details = error.details.map(
-      ({ field, rule, expected }) => `  ${clean(`${field}: ${rule}${expected === undefined ? '' : ` (${expected})`}`)}\n`,
-    )
-    const hint = error.http_status === 401 ? '  Run `voipbin login`, or check VOIPBIN_ACCESS_KEY.\n' : ''
-    io.err(
-      `${head} ${clean(error.message.replace(/ \(request [^)]*\)$/, ''))}\n${details.join('')}  request_id: ${error.request_id}\n${hint}`,
-    )
+  if (error instanceof VoIPBINError || error instanceof RealtimeError) {
+    const [said = '', ...fields] = error.message.split('\n').map(clean)
+    const lines = [`${head} ${said.replace(/ \(request [^)]*\)$/, '')}`, ...fields, `  request_id: ${error.request_id}`]
+    const isForeign = error.status === 'UNAUTHENTICATED' && error.reason !== 'LOGIN_FAILED'
+    if (isForeign) lines.push('  Run `voipbin login`, or check VOIPBIN_ACCESS_KEY.')
+    io.err(lines.map(line => `${line}\n`).join(''))
     return 1
   }
-  if (error instanceof RealtimeError) io.err(`${head} ${clean(error.message)}\n  request_id: ${error.request_id}\n`)
-  else if (error instanceof ConnectionError) io.err(`${head} ${error.message}${causeOf(error)}\n`)
-  else io.err(`${head} ${error instanceof Error ? error.message : String(error)}\n`)
+  io.err(`${head} ${error instanceof Error ? error.message : String(error)}\n`)
   return 1
-}
-
-/** What lies below: `connect ECONNREFUSED 127.0.0.1:8080`. */
-function causeOf(error: Error): string {
-  const inner = error.cause as Error | undefined
-  const deepest = (inner?.cause as Error | undefined) ?? inner
-  return deepest?.message ? ` (${deepest.message})` : ''
 }
