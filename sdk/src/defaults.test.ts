@@ -11,7 +11,7 @@ afterEach(() => {
 async function asked(options?: VoIPBINOptions, act = (client: VoIPBIN): Promise<unknown> => client.calls.get('c1')): Promise<unknown[]> {
   const seen: unknown[] = []
   const fetch: Fetch = async (url, { headers }) => {
-    seen.push(url, (headers as Record<string, string>).authorization)
+    seen.push(url, headers.authorization)
     return Response.json({})
   }
   await act(new VoIPBIN({ ...options, fetch }))

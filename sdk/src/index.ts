@@ -34,7 +34,7 @@ export {
   UnsupportedMediaTypeError,
   VoIPBINError,
 } from './errors.ts'
-export type { Fetch, RetryInfo } from './transport.ts'
+export type { Fetch, FetchAnswer, FetchInit, RetryInfo } from './transport.ts'
 
 export interface VoIPBINOptions {
   /** `ak_…` Unless this or `token` is given, `VOIPBIN_ACCESS_KEY` of the environment. */

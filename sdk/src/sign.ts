@@ -56,7 +56,8 @@ export async function verifyHeaders(
   const { toleranceSeconds = 300, now = new Date() } = options
   const style = standardStyle(body, header) ?? ownStyle(body, header)
   if (!style) throw new SignatureError('The signature headers are missing.')
-  if (!(Math.abs(now.getTime() - style.time) <= toleranceSeconds * 1000)) throw new SignatureError('The timestamp is too far from now.')
+  const seconds = Math.abs(now.getTime() - style.time) / 1000
+  if (!(seconds <= toleranceSeconds)) throw new SignatureError(`The timestamp is too far from now: ${Math.round(seconds)} s.`)
   for (const secret of secrets) {
     const key = await importKey(style.key(secret), 'verify')
     for (const signature of style.signatures) {

@@ -1,8 +1,22 @@
 import { ConnectionError, connectionFailed, TimeoutError } from './errors.ts'
 import { within } from './within.ts'
 
-/** What a request is sent with: a part of the global `fetch`, so that others fit in as well, for example that of undici with a `dispatcher`. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+export interface FetchInit {
+  method: string
+  headers: Record<string, string>
+  body?: string | ArrayBuffer
+  signal: AbortSignal
+}
+/** What a request is sent with. The global `fetch` is one; so is, for a proxy, that of undici: `(url, init) => fetch(url, { ...init, dispatcher })`. */
+export type Fetch = (url: string, init: FetchInit) => Promise<FetchAnswer>
+/** What is needed of a Response: those of other libraries are not quite that of the platform. */
+export interface FetchAnswer {
+  readonly status: number
+  readonly statusText: string
+  readonly headers: object
+  readonly body: object | null
+  arrayBuffer(): Promise<ArrayBuffer>
+}
 
 export interface TransportOptions {
   fetch: Fetch
@@ -55,7 +69,7 @@ interface Outcome {
 }
 
 /** The parts of a request. A Request itself is no good to the `fetch` of another library, and a test would have to take it apart. */
-async function initOf(request: Request): Promise<RequestInit> {
+async function initOf(request: Request): Promise<Omit<FetchInit, 'signal'>> {
   const headers = Object.fromEntries(request.headers)
   const isText = /json|^$/.test(headers['content-type'] ?? '')
   const copy = request.clone()
@@ -64,11 +78,15 @@ async function initOf(request: Request): Promise<RequestInit> {
 }
 
 /** One attempt. Rejects only when the caller gives up. */
-async function once(url: string, init: RequestInit, { fetch, timeout_ms, signal, stream }: TransportOptions): Promise<Outcome> {
+async function once(
+  url: string,
+  init: Omit<FetchInit, 'signal'>,
+  { fetch, timeout_ms, signal, stream }: TransportOptions,
+): Promise<Outcome> {
   const late = (): Error => new TimeoutError(`No answer within ${timeout_ms} ms.`)
   try {
     const send = async (stop: AbortSignal): Promise<Response> => {
-      const response = await fetch(url, { ...init, signal: stop })
+      const response = (await fetch(url, { ...init, signal: stop })) as Response
       return stream ? streamed(response, signal) : whole(response)
     }
     return { response: await within(send, { timeout_ms, late, signal }) }

@@ -26,7 +26,7 @@ export async function unwrap(first: RawBody | Request, ...rest: readonly unknown
   const keys = [secrets].flat()
   // An empty secret signs, too: anybody could.
   if (keys.length === 0 || keys.some(secret => !secret)) throw new TypeError('unwrap needs the secret of the webhook')
-  const body = request ? await request.text() : typeof first === 'string' ? first : new TextDecoder().decode(first as Uint8Array)
+  const body = request ? await request.text() : typeof first === 'string' ? first : decode(first as Uint8Array)
   await verifyHeaders(body, lookup(headers), keys, options)
   return parse(body)
 }
@@ -44,8 +44,17 @@ export async function sign(
   }
 }
 
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder().decode(bytes)
+  } catch (error) {
+    throw new TypeError('unwrap needs the raw body, as text or bytes; this one has been parsed', { cause: error })
+  }
+}
+
 function lookup(headers: HeaderMap): (name: string) => string | undefined {
-  if (headers instanceof Headers) return name => headers.get(name) ?? undefined
+  // As with Request: frameworks have Headers of their own.
+  if (typeof headers.get === 'function') return name => (headers as Headers).get(name) ?? undefined
   const lower = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
   return name => {
     const value = lower.get(name)
