@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { commands } from '../../../generated/sdk/commands.ts'
 import { serve } from '../server-fixture.ts'
 import { world } from './io-fixture.ts'
 
@@ -222,7 +223,7 @@ describe('what cannot be understood ends with 2 and sends nothing:', () => {
 describe('help', () => {
   test.each([
     { words: ['--help'], want: ['calls', 'login', 'VOIPBIN_BASE_URL'] },
-    { words: ['calls', '--help'], want: ['hangup <id>', 'Calls one or more destinations.'] },
+    { words: ['calls', '--help'], want: ['hangup <id>', commands.calls.create.summary] },
     {
       words: ['calls', 'create', '--help'],
       want: [
