@@ -65,7 +65,10 @@ export class MediaPath {
   #repair(patience: number): void {
     const restart = (): void => {
       // Back without a word: a restart need not change the state.
-      if (this.#isUp()) return this.#recover()
+      if (this.#isUp()) {
+        this.#recover()
+        return
+      }
       this.#options.restart()
       this.#timers[0] = setTimeout(restart, AGAIN_MS)
     }
