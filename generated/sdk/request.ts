@@ -6,11 +6,11 @@ export interface RequestOptions {
   /** Gives the request up, also between attempts and while the answer is read. The promise rejects with the signal's reason. */
   signal?: AbortSignal | undefined
   /** Milliseconds per attempt. That of the client unless given. */
-  timeout_ms?: number | undefined
+  timeoutMs?: number | undefined
   /** Attempts after the first. That of the client unless given. */
   maxRetries?: number | undefined
   /** Sent with creates, the same in every attempt; made up unless given. 1 to 255 printable ASCII characters. */
-  idempotency_key?: string | undefined
+  idempotencyKey?: string | undefined
   headers?: Record<string, string> | undefined
 }
 

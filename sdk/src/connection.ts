@@ -27,7 +27,7 @@ export interface ConnectionOptions {
   url: string
   WebSocket: typeof WebSocket
   /** For connecting and for every answer, in milliseconds. */
-  timeout_ms: number
+  timeoutMs: number
   /** Every frame that answers nothing. */
   onFrame(frame: ServerFrame): void
   /** Once, when it is over, whoever ended it. */
@@ -63,8 +63,8 @@ export class Connection {
     let what: string | undefined = `There is no connection to ${options.url}`
     this.#opened = new Promise((resolve, reject) => {
       this.#reject = reject
-      const late = (): void => this.close(4000, new Error(`No connection within ${options.timeout_ms} ms.`))
-      this.#timer = setTimeout(late, options.timeout_ms)
+      const late = (): void => this.close(4000, new Error(`No connection within ${options.timeoutMs} ms.`))
+      this.#timer = setTimeout(late, options.timeoutMs)
       socket.addEventListener('open', () => {
         what = undefined
         this.#listen()
@@ -82,10 +82,10 @@ export class Connection {
   /** Sends a frame and gives its answer. Rejects with RealtimeError when it is refused. */
   async request(frame: ClientFrame): Promise<AckFrame | undefined> {
     if (this.#over) throw this.#over
-    const { timeout_ms } = this.#options
+    const { timeoutMs } = this.#options
     const id = String(++this.#count)
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.close(4000, new Error(`No answer to ${frame.type} within ${timeout_ms} ms.`)), timeout_ms)
+      const timer = setTimeout(() => this.close(4000, new Error(`No answer to ${frame.type} within ${timeoutMs} ms.`)), timeoutMs)
       this.#pending.set(id, { resolve, reject, timer })
       this.#socket.send(JSON.stringify({ ...frame, id }))
     })

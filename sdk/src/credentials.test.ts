@@ -115,7 +115,7 @@ describe('a token source', () => {
 
   test('that hangs makes no request hang', async () => {
     const { url, seen } = await serve({ status: 200 })
-    const client = new VoIPBIN({ token: () => new Promise<string>(() => undefined), baseUrl: url, timeout_ms: 20 })
+    const client = new VoIPBIN({ token: () => new Promise<string>(() => undefined), baseUrl: url, timeoutMs: 20 })
     await expect(client.calls.get('a')).rejects.toBeInstanceOf(TimeoutError)
     await expect(client.calls.get('a', { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
     expect(seen).toEqual([])

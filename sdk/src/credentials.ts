@@ -13,7 +13,7 @@ export type TokenSource = string | ((request: TokenRequest) => string | Promise<
 
 export interface TokenLimits {
   /** How long the source may take, in milliseconds. */
-  timeout_ms: number
+  timeoutMs: number
   /** What to reject with when it takes longer. */
   late: () => Error
 }

@@ -98,7 +98,7 @@ describe('a socket', () => {
 test('fetch is called with an address and plain parts, whoever provides it', async () => {
   const fetch = vi.fn<Fetch>(async () => Response.json({ id: 'c1' }, { status: 201 }))
   const body = { source: { target: '+15551234567' }, destinations: [{ target: '1001' }] }
-  await new VoIPBIN({ accessKey: 'ak_1', baseUrl: 'http://h', fetch }).calls.create(body, { idempotency_key: 'k', headers: { 'x-a': 'b' } })
+  await new VoIPBIN({ accessKey: 'ak_1', baseUrl: 'http://h', fetch }).calls.create(body, { idempotencyKey: 'k', headers: { 'x-a': 'b' } })
   expect(fetch).toHaveBeenCalledExactlyOnceWith('http://h/v1.0/calls', {
     method: 'POST',
     headers: { authorization: 'AccessKey ak_1', 'content-type': 'application/json', 'idempotency-key': 'k', 'x-a': 'b' },

@@ -64,7 +64,7 @@ export class DeadlineExceededError extends VoIPBINError<'DEADLINE_EXCEEDED'> {}
 export class ConnectionError extends Error {
   override readonly name: string = 'ConnectionError'
 }
-/** No answer came within `timeout_ms`. */
+/** No answer came within `timeoutMs`. */
 export class TimeoutError extends ConnectionError {
   override readonly name = 'TimeoutError'
 }

@@ -47,7 +47,7 @@ describe('requests', () => {
     expect(keys).toHaveLength(3)
     expect(new Set(keys).size).toBe(1)
     expect(keys[0]).toMatch(/^[0-9a-f]{32}$/)
-    await client(url).calls.create({ destinations: [{ target: '1001' }] } as never, { idempotency_key: 'mine' })
+    await client(url).calls.create({ destinations: [{ target: '1001' }] } as never, { idempotencyKey: 'mine' })
     expect(seen.at(-1)?.headers['idempotency-key']).toBe('mine')
     await client(url).calls.create({ destinations: [{ target: '1001' }] } as never)
     expect(keys).not.toContain(seen.at(-1)?.headers['idempotency-key'])
@@ -95,7 +95,7 @@ describe('retries', () => {
   ]
   test.each(finals)('end when $when', async ({ answer, want, attempts }) => {
     const { url, seen } = await serve(answer)
-    await expect(client(url, { timeout_ms: 200 }).calls.get('c1')).rejects.toBeInstanceOf(want)
+    await expect(client(url, { timeoutMs: 200 }).calls.get('c1')).rejects.toBeInstanceOf(want)
     expect(seen).toHaveLength(attempts)
   })
 
@@ -235,12 +235,12 @@ describe('an answer', () => {
         end(controller)
       }
       const answer = () => Promise.resolve(new Response(new ReadableStream({ pull }, { highWaterMark: 0 })))
-      return client('http://localhost', { timeout_ms: 30, fetch: answer }).storageFiles.getContent('f1', {} as never)
+      return client('http://localhost', { timeoutMs: 30, fetch: answer }).storageFiles.getContent('f1', {} as never)
     }
     const slow = file(controller => controller.close())
     await expect.poll(() => gates).toHaveLength(1)
     // Until after the time limit, which would have ended it.
-    await expect(client((await serve('hang')).url, { timeout_ms: 60, maxRetries: 0 }).calls.get('c1')).rejects.toBeInstanceOf(TimeoutError)
+    await expect(client((await serve('hang')).url, { timeoutMs: 60, maxRetries: 0 }).calls.get('c1')).rejects.toBeInstanceOf(TimeoutError)
     gates[0]?.()
     expect((await slow).size).toBe(0)
     const broken = file(controller => controller.error(new TypeError('terminated')))
@@ -270,7 +270,7 @@ describe('a signal', () => {
   ])('has no listener left when $when', async ({ answer, settled }) => {
     const { url } = await serve(answer)
     const { signal } = new AbortController()
-    const result = client(url, { timeout_ms: 50, maxRetries: 1 }).calls.get('c1', { signal })
+    const result = client(url, { timeoutMs: 50, maxRetries: 1 }).calls.get('c1', { signal })
     await (settled ? result : expect(result).rejects.toThrow())
     expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   })
@@ -303,8 +303,8 @@ describe('a signal', () => {
 describe('options of one request', () => {
   test('go before those of the client', async () => {
     const { url, seen } = await serve('hang')
-    const waiting = client(url, { timeout_ms: 60_000, maxRetries: 5 }).calls.get('c1', {
-      timeout_ms: 30,
+    const waiting = client(url, { timeoutMs: 60_000, maxRetries: 5 }).calls.get('c1', {
+      timeoutMs: 30,
       maxRetries: 1,
       headers: { 'x-a': 'b' },
     })
@@ -314,7 +314,7 @@ describe('options of one request', () => {
 
   test('a body that stalls is over in time', async () => {
     const { url } = await serve('stall')
-    await expect(client(url, { timeout_ms: 50, maxRetries: 0 }).calls.get('c1')).rejects.toBeInstanceOf(TimeoutError)
+    await expect(client(url, { timeoutMs: 50, maxRetries: 0 }).calls.get('c1')).rejects.toBeInstanceOf(TimeoutError)
   })
 })
 

@@ -46,7 +46,7 @@ export interface VoIPBINOptions {
   /** Attempts after the first. Default 2. */
   maxRetries?: number | undefined
   /** Per attempt, in milliseconds: until the whole answer is there, of files and with `asResponse()` until it begins. Default 30,000. */
-  timeout_ms?: number | undefined
+  timeoutMs?: number | undefined
   /** Told before every further attempt. */
   onRetry?: ((info: RetryInfo) => void) | undefined
   /** In place of the global one: for a proxy, or in tests. */
@@ -90,13 +90,13 @@ class Client implements Core {
   readonly api: ApiClient<paths>
 
   constructor(options: VoIPBINOptions = {}) {
-    const { token, baseUrl, timeout_ms = 30_000 } = options
+    const { token, baseUrl, timeoutMs = 30_000 } = options
     const accessKey = options.accessKey || (token === undefined ? variable('VOIPBIN_ACCESS_KEY') : undefined)
     if (!accessKey && !token && token !== null)
       throw new TypeError('VoIPBIN needs an accessKey or a token, or VOIPBIN_ACCESS_KEY in the environment')
     this.#options = options
     this.#accessKey = accessKey
-    if (!accessKey && token) this.#tokens = shared.get(options) ?? new Tokens(token, { timeout_ms, late: () => noToken(timeout_ms) })
+    if (!accessKey && token) this.#tokens = shared.get(options) ?? new Tokens(token, { timeoutMs, late: () => noToken(timeoutMs) })
     this.api = createClient<paths>({
       baseUrl: rootOf(baseUrl),
       fetch: request => this.#send(request, { signal: request.signal }),
@@ -127,9 +127,9 @@ class Client implements Core {
       const body = has('b') ? rest.shift() : undefined
       const options = (rest[0] ?? {}) as RequestOptions
       const headers: Record<string, string> = { ...options.headers }
-      if (has('i')) headers['idempotency-key'] = options.idempotency_key ?? randomKey()
+      if (has('i')) headers['idempotency-key'] = options.idempotencyKey ?? randomKey()
       const run = (raw: boolean, more?: object): Promise<Received<unknown>> => {
-        // Files may take longer than `timeout_ms`; only their beginning may not.
+        // Files may take longer than `timeoutMs`; only their beginning may not.
         const sending = { ...options, isPublic: has('p'), stream: raw || has('r') }
         const parseAs = raw ? 'stream' : has('r') ? 'blob' : 'json'
         return this.#run(verb, path, { body, headers, parseAs, params: { path: inPath, query: { ...query, ...more } } }, sending)
@@ -159,19 +159,19 @@ class Client implements Core {
   }
 
   async #send(request: Request, { isPublic, stream, signal, ...own }: Sending): Promise<Response> {
-    const { maxRetries = 2, timeout_ms = 30_000, onRetry, fetch = globalThis.fetch } = this.#options
-    const limit = own.timeout_ms ?? timeout_ms
-    const options = { fetch, maxRetries: own.maxRetries ?? maxRetries, timeout_ms: limit, onRetry, signal, stream }
+    const { maxRetries = 2, timeoutMs = 30_000, onRetry, fetch = globalThis.fetch } = this.#options
+    const limit = own.timeoutMs ?? timeoutMs
+    const options = { fetch, maxRetries: own.maxRetries ?? maxRetries, timeoutMs: limit, onRetry, signal, stream }
     const { headers } = request
     if (this.#accessKey && !isPublic) headers.set('authorization', `AccessKey ${this.#accessKey}`)
     const tokens = this.#tokens
     if (!tokens || isPublic) return sendWithRetries(request, options)
     const late = (): Error => noToken(limit)
-    const token = await within(() => tokens.get(), { timeout_ms: limit, late, signal })
+    const token = await within(() => tokens.get(), { timeoutMs: limit, late, signal })
     if (token) headers.set('authorization', `Bearer ${token}`)
     const response = await sendWithRetries(request, options)
     if (response.status !== 401) return response
-    const fresh = await within(() => tokens.renew(token), { timeout_ms: limit, late, signal })
+    const fresh = await within(() => tokens.renew(token), { timeoutMs: limit, late, signal })
     if (fresh === token) return response
     headers.set('authorization', `Bearer ${fresh}`)
     return sendWithRetries(request, options)

@@ -17,7 +17,7 @@ afterEach(() => {
   for (const client of clients.splice(0)) client.close()
 })
 function connect(url: string, options: Partial<RealtimeOptions> = {}): Realtime {
-  const client = new Realtime({ baseUrl: url, accessKey: 'ak_1', maxDelay_ms: 20, timeout_ms: 5000, ...options })
+  const client = new Realtime({ baseUrl: url, accessKey: 'ak_1', maxDelay_ms: 20, timeoutMs: 5000, ...options })
   clients.push(client)
   return client
 }
@@ -304,7 +304,7 @@ describe('a token', () => {
     const errors: string[] = []
     let count = 0
     const token = () => (++count === 1 ? new Promise<string>(() => undefined) : 'good')
-    const client = connect(url, { accessKey: '', token, timeout_ms: 200, onError: error => errors.push(String(error)) })
+    const client = connect(url, { accessKey: '', token, timeoutMs: 200, onError: error => errors.push(String(error)) })
     await expect(client.subscribe(topic)).rejects.toThrow('No token within 200 ms.')
     await vi.waitFor(() => expect(peers).toHaveLength(1))
     expect(errors).toEqual(['Error: No token within 200 ms.'])
@@ -350,14 +350,14 @@ describe('nothing hangs', () => {
     const silent = createServer(socket => sockets.push(socket)).listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const { port } = silent.address() as { port: number }
-    await expect(connect(`ws://127.0.0.1:${port}`, { timeout_ms: 50 }).connect()).rejects.toThrow('No connection within 50 ms.')
+    await expect(connect(`ws://127.0.0.1:${port}`, { timeoutMs: 50 }).connect()).rejects.toThrow('No connection within 50 ms.')
     for (const socket of sockets) socket.destroy()
     silent.close()
   })
 
   test('when a frame is not answered: another connection is made', async () => {
     const { url, peers } = await serve(frame => (frame.type === 'subscribe' && peers.length === 1 ? [] : undefined))
-    const client = connect(url, { timeout_ms: 200 })
+    const client = connect(url, { timeoutMs: 200 })
     await expect(client.subscribe(topic)).rejects.toThrow('No answer to subscribe within 200 ms.')
     await client.subscribe(topic)
     expect(peers).toHaveLength(2)

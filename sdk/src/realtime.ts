@@ -54,7 +54,7 @@ export interface RealtimeOptions {
   /** Longest pause between attempts to connect, in milliseconds. Default 30,000. */
   maxDelay_ms?: number | undefined
   /** For connecting, for every answer and for the token source, in milliseconds. Default 10,000. */
-  timeout_ms?: number | undefined
+  timeoutMs?: number | undefined
   /** Told about every change of the connection. */
   onState?: ((state: RealtimeState) => void) | undefined
   /** Told what fails in the background: attempts to connect, topics that are refused when they come back, the token source, handlers. */
@@ -78,7 +78,7 @@ export class Realtime {
   readonly #options: RealtimeOptions
   readonly #url: string
   readonly #WebSocket: typeof WebSocket
-  readonly #timeout_ms: number
+  readonly #timeoutMs: number
   readonly #tokens: Tokens | undefined
   readonly #topics = new Set<string>()
   readonly #handlers = new Map<string, Set<Handler>>()
@@ -111,9 +111,9 @@ export class Realtime {
     this.#options = { ...options, accessKey }
     this.#url = `${rootOf(options.baseUrl).replace(/^http/, 'ws')}/ws`
     this.#WebSocket = WebSocket
-    this.#timeout_ms = options.timeout_ms ?? 10_000
-    const late = (): Error => new Error(`No token within ${this.#timeout_ms} ms.`)
-    if (!accessKey && token) this.#tokens = new Tokens(token, { timeout_ms: this.#timeout_ms, late })
+    this.#timeoutMs = options.timeoutMs ?? 10_000
+    const late = (): Error => new Error(`No token within ${this.#timeoutMs} ms.`)
+    if (!accessKey && token) this.#tokens = new Tokens(token, { timeoutMs: this.#timeoutMs, late })
     if (this.#early) this.#queues.add(this.#early)
   }
 
@@ -190,7 +190,7 @@ export class Realtime {
       const connection: Connection = new Connection({
         url: this.#url,
         WebSocket: this.#WebSocket,
-        timeout_ms: this.#timeout_ms,
+        timeoutMs: this.#timeoutMs,
         onFrame: frame => this.#receive(frame),
         onClose: code => this.#lost(connection, code),
       })

@@ -63,7 +63,7 @@ test('work that never ends ends with its time', async () => {
     stops.push(stop)
     return new Promise(() => undefined)
   }
-  await expect(within(hang, { timeout_ms: 1, late: () => new Error('late') })).rejects.toThrow('late')
-  await expect(within(hang, { timeout_ms: 60_000, late: () => new Error('late'), signal: AbortSignal.abort('gone') })).rejects.toBe('gone')
+  await expect(within(hang, { timeoutMs: 1, late: () => new Error('late') })).rejects.toThrow('late')
+  await expect(within(hang, { timeoutMs: 60_000, late: () => new Error('late'), signal: AbortSignal.abort('gone') })).rejects.toBe('gone')
   expect(stops.map(({ aborted }) => aborted)).toEqual([true])
 })

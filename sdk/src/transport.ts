@@ -23,7 +23,7 @@ export interface TransportOptions {
   /** Attempts after the first. */
   maxRetries: number
   /** Per attempt, in milliseconds: until the whole answer is there, or until it begins when it is streamed. */
-  timeout_ms: number
+  timeoutMs: number
   /** Told before every further attempt. */
   onRetry?: ((info: RetryInfo) => void) | undefined
   signal?: AbortSignal | undefined
@@ -34,7 +34,7 @@ export interface RetryInfo {
   /** The attempt that failed, from 1. */
   attempt: number
   /** Pause before the next one, in milliseconds. */
-  delay_ms: number
+  delayMs: number
   /** HTTP status of the failed attempt; undefined when no answer came. */
   status: number | undefined
   /** Why no answer came. */
@@ -52,14 +52,14 @@ export async function sendWithRetries(request: Request, options: TransportOption
   const init = await initOf(request)
   for (let attempt = 1; ; attempt++) {
     const { response, error } = await once(request.url, init, options)
-    const delay_ms = attempt > options.maxRetries ? undefined : pauseBefore(attempt, request, response)
-    if (delay_ms === undefined) {
+    const delayMs = attempt > options.maxRetries ? undefined : pauseBefore(attempt, request, response)
+    if (delayMs === undefined) {
       if (response) return response
       throw error
     }
     const { method, url } = request
-    options.onRetry?.({ attempt, delay_ms, status: response?.status, error, method, url })
-    await sleep(delay_ms, options.signal)
+    options.onRetry?.({ attempt, delayMs, status: response?.status, error, method, url })
+    await sleep(delayMs, options.signal)
   }
 }
 
@@ -81,15 +81,15 @@ async function initOf(request: Request): Promise<Omit<FetchInit, 'signal'>> {
 async function once(
   url: string,
   init: Omit<FetchInit, 'signal'>,
-  { fetch, timeout_ms, signal, stream }: TransportOptions,
+  { fetch, timeoutMs, signal, stream }: TransportOptions,
 ): Promise<Outcome> {
-  const late = (): Error => new TimeoutError(`No answer within ${timeout_ms} ms.`)
+  const late = (): Error => new TimeoutError(`No answer within ${timeoutMs} ms.`)
   try {
     const send = async (stop: AbortSignal): Promise<Response> => {
       const response = (await fetch(url, { ...init, signal: stop })) as Response
       return stream ? streamed(response, signal) : whole(response)
     }
-    return { response: await within(send, { timeout_ms, late, signal }) }
+    return { response: await within(send, { timeoutMs, late, signal }) }
   } catch (error) {
     if (signal?.aborted) throw error
     return { error: error instanceof ConnectionError ? error : connectionFailed(error) }

@@ -1,13 +1,13 @@
 export interface Limits {
   /** Milliseconds. */
-  timeout_ms: number
+  timeoutMs: number
   /** What to reject with when the time is over. */
   late: () => Error
   signal?: AbortSignal | undefined
 }
 
 /** Runs work that ends by itself, when its time is over, or when `signal` says so, even if it does not listen. Leaves no timer and no listener behind. */
-export function within<T>(work: (stop: AbortSignal) => Promise<T>, { timeout_ms, late, signal }: Limits): Promise<T> {
+export function within<T>(work: (stop: AbortSignal) => Promise<T>, { timeoutMs, late, signal }: Limits): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = new AbortController()
     const release = (): void => {
@@ -21,7 +21,7 @@ export function within<T>(work: (stop: AbortSignal) => Promise<T>, { timeout_ms,
       stop.abort(reason)
     }
     const onAbort = (): void => end(signal?.reason)
-    const timer = setTimeout(() => end(late()), timeout_ms)
+    const timer = setTimeout(() => end(late()), timeoutMs)
     if (signal?.aborted) return onAbort()
     signal?.addEventListener('abort', onAbort)
     work(stop.signal).finally(release).then(resolve, reject)

@@ -71,9 +71,9 @@ export function openSession(io: Io, values: ReadonlyMap<string, string[]>): Sess
 }
 
 /** A pause that one would take for a hang. */
-function tellRetry({ err, errIsTty }: Io, { delay_ms, status }: RetryInfo): void {
-  if (!errIsTty || delay_ms < 1000) return
-  err(`${status === undefined ? 'No answer' : `HTTP ${status}`}; trying again in ${Math.ceil(delay_ms / 1000)} s …\n`)
+function tellRetry({ err, errIsTty }: Io, { delayMs, status }: RetryInfo): void {
+  if (!errIsTty || delayMs < 1000) return
+  err(`${status === undefined ? 'No answer' : `HTTP ${status}`}; trying again in ${Math.ceil(delayMs / 1000)} s …\n`)
 }
 
 const noCredentials = (name: string): string =>

@@ -16,7 +16,7 @@ export class Api {
       baseUrl: api_url,
       token: () => this.token,
       maxRetries: 1,
-      timeout_ms: 15_000,
+      timeoutMs: 15_000,
       fetch: (input, init) => {
         const request = new Request(input, init)
         if (!this.token) request.headers.delete('authorization')
