@@ -154,6 +154,14 @@ function neverSent(operation: Operation, stage: Stage): Promise<void> {
 /** A number that costs nothing, and that nobody else has. */
 export const virtualNumber = (): string => `+899${Math.floor(1e8 + Math.random() * 8e8)}`
 
+/** A number of the customer that may call over carriers. */
+export async function bought({ world, operator }: Pick<Stage, 'world' | 'operator'>, headers: Headers): Promise<string> {
+  const number = `+1${Math.floor(1e9 + Math.random() * 8e9)}`
+  await world.make('/v1.0/available_numbers', operator, { numbers: [{ number, country: 'US' }] })
+  await world.make('/v1.0/numbers', headers, { number })
+  return number
+}
+
 /** A stage with everything in place. */
 export async function setStage(world: World): Promise<Stage> {
   const [mine, frozen, limited] = await Promise.all([world.customer(), world.customer(), world.customer()])

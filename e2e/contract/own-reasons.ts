@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { until } from '../../voip/testing/wait.ts'
-import { headersFor, type Stage, virtualNumber } from './general-reasons.ts'
+import { bought, headersFor, type Stage } from './general-reasons.ts'
 import { soundPath } from './mutations.ts'
 import { unknown } from './rows.ts'
 import { type Answer, bearer, key } from './world.ts'
@@ -193,12 +193,14 @@ export const scripts: Readonly<Record<string, (say: Say, stage: Stage) => Promis
     await say('removeAvailableNumber', { at: { number } })
     const account = (await world.request('GET', '/v1.0/billing_account', { headers })).body.id as string
     await say('subtractBillingAccountBalance', { at: { id: account }, body: { amount: 1, detail: '' } })
-    const virtual = virtualNumber()
-    await world.make('/v1.0/numbers', headers, { number: virtual })
+    await say('addBillingAccountBalance', { at: { id: account }, body: { amount: 1_000_000_000, detail: '' } })
+    const own = await bought({ world, operator }, headers)
+    const { balance } = (await world.request('GET', '/v1.0/billing_account', { headers })).body as { balance: number }
+    await say('subtractBillingAccountBalance', { at: { id: account }, body: { amount: balance, detail: '' } })
     const provider = await world.make('/v1.0/providers', operator, { name: 'Broke', hostname: '192.0.2.78' })
     const route = { customer_id: broke.customer_id, provider_id: provider.id, target: '+1555777' }
     const { id } = await world.make('/v1.0/routes', operator, route)
-    await say('createCall', { headers, body: { source: { target: virtual }, destinations: [{ target: '+15557770001' }] } })
+    await say('createCall', { headers, body: { source: { target: own }, destinations: [{ target: '+15557770001' }] } })
     await say('deleteRoute', { at: { id } })
     await say('deleteProvider', { at: { id: provider.id } })
   },

@@ -5,7 +5,7 @@ import { until } from '../../voip/testing/wait.ts'
 import { addCarrier, carrierAnswers } from '../support/carrier.ts'
 import { operatorClient, platform } from '../support/platform.ts'
 import type { Operation } from './document.ts'
-import { general, headersFor, type Stage, setStage, virtualNumber } from './general-reasons.ts'
+import { bought, general, headersFor, type Stage, setStage } from './general-reasons.ts'
 import { type Say, sayOn, scripts, talkingScript } from './own-reasons.ts'
 import { askWith, referencesOf } from './references.ts'
 import { unknown } from './rows.ts'
@@ -58,8 +58,7 @@ test('a call that somebody has answered', async () => {
   const carrier = await addCarrier(state, await operatorClient(state), { name: 'Reasons', ip: '127.0.0.48', route })
   try {
     const leg = await carrierAnswers(carrier, 'uas-answer', { WAIT_MS: 60_000 })
-    const number = virtualNumber()
-    await stage.world.make('/v1.0/numbers', stage.own, { number })
+    const number = await bought(stage, stage.own)
     const { id } = await stage.world.make('/v1.0/calls', stage.own, {
       source: { target: number },
       destinations: [{ target: '+15557760001' }],
