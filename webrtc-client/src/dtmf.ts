@@ -22,6 +22,7 @@ export async function sendTones(
   tones: string,
   { duration_ms = 120, gap_ms = 70 }: DtmfOptions,
 ): Promise<void> {
+  await connected(connection)
   const sender = connection.getSenders().find(({ track }) => track?.kind === 'audio')?.dtmf
   if (!sender?.canInsertDTMF) throw new PhoneError('dtmf_unavailable')
   sender.insertDTMF(sender.toneBuffer + tones, duration_ms, gap_ms)
@@ -33,4 +34,10 @@ export async function sendTones(
     }
     sender.addEventListener('tonechange', onTone)
   })
+}
+
+/** A call is answered some milliseconds before its media can flow; what somebody wants to send by then waits. */
+async function connected(connection: RTCPeerConnection): Promise<void> {
+  while (['new', 'connecting'].includes(connection.connectionState))
+    await new Promise(resolve => connection.addEventListener('connectionstatechange', resolve, { once: true }))
 }
