@@ -1,6 +1,6 @@
 import type { Json } from './json.ts'
 import type { Model } from './model.ts'
-import { exampleOf } from './openapi.ts'
+import { eventExample } from './openapi.ts'
 import { mapSchema, publicSchema, reachable, type Schema } from './schema.ts'
 import { byName, type Output } from './text.ts'
 
@@ -59,7 +59,7 @@ export function asyncapiFile(model: Model): Output {
 /** An event under its own name, with the example of its resource. */
 function withExample(name: string, message: Message, model: Model): Message {
   const event = model.events.find(one => one.type === name)
-  const data = event && exampleOf(event.data, model)
+  const data = event && eventExample(event, model)
   if (!event || data === undefined) return message
   const { id, customer_id = '' } = data as { id?: string; customer_id?: string }
   const payload = {
@@ -73,8 +73,9 @@ function withExample(name: string, message: Message, model: Model): Message {
     request_id: '01980000-0000-7000-8000-0000000000ff',
     data,
   }
+  const { 'x-example': _, ...shown } = message
   const description = [message.summary, message.description].filter(Boolean).join(' ')
-  return { title: name, ...message, description, examples: [{ name, summary: message.summary, payload }] }
+  return { title: name, ...shown, description, examples: [{ name, summary: message.summary, payload }] }
 }
 
 /** As a reader needs them; others follow by name. */

@@ -5,6 +5,8 @@ import { loadModel } from './build-model.ts'
 import { generate, root } from './generate.ts'
 import type { Json } from './json.ts'
 import type { PublicOperation } from './model.ts'
+import { eventExample } from './openapi.ts'
+import { asObject } from './schema.ts'
 import { write } from './write.ts'
 
 interface Route {
@@ -17,7 +19,9 @@ interface Media {
 }
 
 const contracts = path.join(root, 'contracts')
-const operations = loadModel(contracts).operations.filter((operation): operation is PublicOperation => operation.kind === 'public')
+const model = loadModel(contracts)
+const events = model.events.filter(({ internal }) => !internal)
+const operations = model.operations.filter((operation): operation is PublicOperation => operation.kind === 'public')
 const exampleOf = (media: Media | undefined): Json | undefined => media?.content?.['application/json']?.example
 const bodies = operations.flatMap(operation => {
   const example = exampleOf(operation.raw.requestBody as Media | undefined)
@@ -51,4 +55,12 @@ test.each(bodies)('the body of $id passes its validator', ({ id, example }) => {
 
 test.each(answers)('the answer of $id passes its projection unchanged', ({ id, example }) => {
   expect(JSON.parse(JSON.stringify(routes.get(id)?.project(example)))).toEqual(example)
+})
+
+test.each(events)('the example of $type shows all that the event carries, and nothing else', event => {
+  const { required = [], properties = {} } = asObject(event.data, model.schemas) ?? {}
+  const open = Object.keys(properties).filter(name => properties[name]?.['x-internal'] !== true)
+  const shown = Object.keys(eventExample(event, model) ?? {})
+  expect(shown.filter(name => !open.includes(name))).toEqual([])
+  expect(open.filter(name => required.includes(name) && !shown.includes(name))).toEqual([])
 })

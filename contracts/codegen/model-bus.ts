@@ -8,6 +8,7 @@ interface Message {
   payload: Schema
   summary?: string
   'x-internal'?: boolean
+  'x-example'?: Record<string, Json>
 }
 
 /** `#/channels/<key>` or `#/channels/<key>/messages/<name>` -> its parts. */
@@ -155,6 +156,7 @@ function sentEvents(document: Document, key: string, documents: Document[], sche
       internal: message['x-internal'] === true,
       summary: message.summary ?? '',
       data,
+      example: message['x-example'] ?? {},
     }
   })
 }

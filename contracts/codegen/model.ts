@@ -76,6 +76,8 @@ export interface EventDefinition {
   internal: boolean
   summary: string
   data: Schema
+  /** What an example of the event has otherwise than its resource's. */
+  example: Record<string, Json>
 }
 
 export interface Model {

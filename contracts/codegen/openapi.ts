@@ -1,6 +1,6 @@
 import { codeSamples, sampleOrigin } from './code-samples.ts'
 import type { Json } from './json.ts'
-import { type EventDefinition, type Field, type Model, type PublicOperation, webhookName } from './model.ts'
+import { type EventDefinition, type Field, type Method, type Model, type PublicOperation, webhookName } from './model.ts'
 import { httpStatus, reasonsOf } from './reasons.ts'
 import { publicSchema, reachable, refName, type Schema } from './schema.ts'
 import { byName, type Output, pascal } from './text.ts'
@@ -233,7 +233,7 @@ class ErrorResponses {
 
 function webhookNode(event: EventDefinition, model: Model): Node {
   const name = webhookName(event)
-  const example = exampleOf(event.data, model)
+  const example = eventExample(event, model)
   const schema = {
     type: 'object',
     required: ['id', 'type', 'created', 'data'],
@@ -265,16 +265,25 @@ function webhookNode(event: EventDefinition, model: Model): Node {
   }
 }
 
-/** An example of a schema: its own, or the one of an operation that answers with it. */
-export function exampleOf(schema: Schema, model: Model): Json | undefined {
+/** An example of a schema: its own, or that of an operation that answers with it, one of the `method` rather than another. */
+function exampleOf(schema: Schema, model: Model, method: Method): Json | undefined {
   const name = schema.$ref && refName(schema.$ref)
   const own = schema.example ?? (name ? model.schemas.get(name)?.example : undefined)
   if (own !== undefined || !name) return own
-  for (const operation of model.operations) {
-    if (operation.kind !== 'public' || operation.output?.$ref === undefined || refName(operation.output.$ref) !== name) continue
+  const examples = model.operations.flatMap(operation => {
+    if (operation.kind !== 'public' || operation.output?.$ref === undefined || refName(operation.output.$ref) !== name) return []
     const responses = operation.raw.responses as Record<string, { content?: Record<string, { example?: Json }> }>
     const example = responses[operation.status]?.content?.['application/json']?.example
-    if (example !== undefined) return example
-  }
-  return undefined
+    return example === undefined ? [] : [{ method: operation.method, example }]
+  })
+  return (examples.find(one => one.method === method) ?? examples[0])?.example
+}
+
+/** The data of an event as it may come: the example of its resource, with what the event says of it in `x-example`. */
+export function eventExample({ type, data, example }: EventDefinition, model: Model): Json | undefined {
+  const isDeleted = type.endsWith('.deleted')
+  const base = exampleOf(data, model, isDeleted ? 'DELETE' : 'GET')
+  if (typeof base !== 'object' || base === null || Array.isArray(base)) return base
+  const { tm_delete, tm_update = null } = base
+  return { ...base, ...(isDeleted && tm_delete === null && { tm_delete: tm_update }), ...example }
 }

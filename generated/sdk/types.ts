@@ -3183,7 +3183,23 @@ export type Webhook = {
     tm_update: Timestamp;
     uri: string;
 };
-/** An address outside `webhooks` that fails: the customer-level `webhook_uri`, or the server that runs send their events to. It exists while it fails, and is the data of the events that say so. */
+/**
+ * An address outside `webhooks` that fails: the customer-level `webhook_uri`, or the server that runs send their events to. It exists while it fails, and is the data of the events that say so.
+ * @example {
+ *       "id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d18",
+ *       "customer_id": "01980a4e-5d00-7a11-8c3e-1f2a3b4c5d01",
+ *       "target_type": "customer",
+ *       "uri": "https://acme.example/hooks/voipbin",
+ *       "status": "enabled",
+ *       "disabled_reason": null,
+ *       "disabled_detail": null,
+ *       "tm_last_failure": "2026-01-20T11:58:00.000000Z",
+ *       "tm_failing": "2026-01-19T11:58:00.000000Z",
+ *       "failure_count": 9,
+ *       "tm_create": "2026-01-19T11:58:00.000000Z",
+ *       "tm_update": "2026-01-20T11:58:00.000000Z"
+ *     }
+ */
 export type WebhookAddress = {
     /** Format: uuid */
     customer_id: string;
