@@ -51,7 +51,7 @@ export function portSuite(name: string, open: (options: PortOptions) => Asterisk
 
     test('an incoming call: who it is, answer, digits, sound, recording, hangup', async () => {
       const phone = await rtpPhone()
-      const headers = 'X-VoIPBIN-Customer-ID: forged\nX-VoIPBIN-Source: extension\n'
+      const headers = 'X-VoIPBIN-Customer-ID: forged\nX-VoIPBIN-Source: extension\nX-VoIPBIN-Hops: 1\n'
       const values = {
         URI: `sip:+15557654321@${target}`,
         FROM: '<sip:+15550001111@carrier.test>',
@@ -60,7 +60,7 @@ export function portSuite(name: string, open: (options: PortOptions) => Asterisk
       }
       const call = await sipp('uac-wait-bye', { target, port: carrier, values })
       const { channel, args } = await find('StasisStart')
-      expect(args).toEqual(['inbound', 'carrier', 'provider-1', '', '', `sip:+15557654321@${target}`])
+      expect(args).toEqual(['inbound', 'carrier', 'provider-1', '', '', `sip:+15557654321@${target}`, ''])
       expect(channel).toMatchObject({ state: 'Ring', caller: { number: '+15550001111' }, dialplan: { exten: '+15557654321' } })
       const channelId = channel.id
       await port.request('channels.answer', { channelId })

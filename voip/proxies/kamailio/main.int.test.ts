@@ -41,9 +41,9 @@ beforeAll(async () => {
       REDIS_PREFIX: prefix,
       PORT_HEALTH: String(health),
     },
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'inherit', 'inherit'],
   })
-  await until('the process', async () => (await fetch(`http://127.0.0.1:${health}/ready`)).ok)
+  await until('the process', async () => (await fetch(`http://127.0.0.1:${health}/ready`)).ok, 30_000)
 })
 
 afterAll(async () => {

@@ -84,12 +84,6 @@ function Banner() {
         Your session has ended. The call goes on; sign in again after it.
       </div>
     )
-  if (!online.value)
-    return (
-      <div class="banner warn" role="status">
-        This computer is offline. Running calls go on as soon as it is back.
-      </div>
-    )
   if (registration.value === 'refused') {
     return (
       <div class="banner danger" role="alert">
@@ -100,6 +94,13 @@ function Banner() {
       </div>
     )
   }
+  // Browsers say so also where only this machine can be reached, which may be all that is needed: only when nothing is.
+  if (!online.value && registration.value !== 'registered')
+    return (
+      <div class="banner warn" role="status">
+        This computer is offline. Running calls go on as soon as it is back.
+      </div>
+    )
   if (registration.value === 'reconnecting' || registration.value === 'failed') {
     return (
       <div class="banner warn" role="status">
