@@ -114,6 +114,8 @@ export async function runAction(
   if (!result) return { done: false, result: null }
   // Told in the answer, so no event: the flow goes on at once.
   const done = await ctx.tx(async tx => {
+    // Whoever writes an action holds its call: the end of the call may come at this moment, and ends what runs.
+    await lockCall(tx, call.id)
     const row = await actions.system.get({ db: tx.db }, action.id)
     if (row && row.status === 'running') await actions.system.update(tx, row, { status: 'finished', result })
     return row?.result ?? result
