@@ -123,7 +123,8 @@ export async function complete(tx: CallTx, row: CallRow, end: End): Promise<Effe
   for (const key of timerKeys(row)) await tx.cancelTimer(key)
   // Before the call's own end: that is its last event.
   const running = await actions.system.find(tx, { call_id: row.id, status: 'running' })
-  for (const action of running) await finishAction(tx, action, { outcome: 'canceled' })
+  // One that hangs up has done so.
+  for (const one of running) await finishAction(tx, one, { outcome: one.action.type === 'hangup' ? 'ok' : 'canceled' })
   const now = stamp(tx.now())
   const done = await move(tx, row, 'completed', {
     tm_hangup: now,
