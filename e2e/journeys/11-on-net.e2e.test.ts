@@ -154,7 +154,6 @@ test('from customer to customer: sound, digits, hold and recordings, without a m
     [mine, theirs],
     [theirs, mine],
   ] as const) {
-    // biome-ignore format: two pairs
     expect(JSON.stringify(one.events)).not.toContain(other.account.customer_id)
     expect(one.receiver.deliveries.map(({ body }) => body).join()).not.toContain(other.account.customer_id)
   }
@@ -187,8 +186,10 @@ test('numbers whose flows connect to each other end by themselves', async () => 
     [mine, here, there],
     [theirs, there, here],
   ] as const) {
-    // biome-ignore format: two pairs
-    const flow = await api.flows.create({ name: 'Circle', actions: [{ type: 'connect', option: { destinations: [tel(to.number)], relay_reason: true } }] })
+    const flow = await api.flows.create({
+      name: 'Circle',
+      actions: [{ type: 'connect', option: { destinations: [tel(to.number)], relay_reason: true } }],
+    })
     undo.push(() => api.flows.delete(flow.id))
     await api.numbers.update(from.id, { call_flow_id: flow.id })
   }

@@ -22,7 +22,8 @@ import { WebSocketServer } from 'ws'
 import { Subscriber } from 'zeromq'
 import { startGateway } from '../src/gateway.ts'
 import { idempotency } from '../src/schema.ts'
-import { fixtureConfig, fixtureContract } from '../test/fixture.ts'
+import { fixtureConfig } from '../test/fixture.ts'
+import { fixtureContract } from '../test/fixture-contract.ts'
 import { type FixtureState, fixtureErrors, fixtureServices, fixtureTables } from '../test/fixture-services.ts'
 
 interface Given {

@@ -1,6 +1,7 @@
 import { openBus, openCache, openDb, silentLogger } from '@voipbin/kernel'
 import { startGateway } from '../src/gateway.ts'
-import { fixtureConfig, fixtureContract } from './fixture.ts'
+import { fixtureConfig } from './fixture.ts'
+import { fixtureContract } from './fixture-contract.ts'
 import { fixtureServices } from './fixture-services.ts'
 
 // A gateway of the fixture in a process of its own, for tests that kill it. Arguments: prefix and database.
