@@ -12,6 +12,7 @@ import {
   deliveries,
   flow,
   happen,
+  happened,
   lanes,
   mine,
   missing,
@@ -83,10 +84,11 @@ describe('endpoints', () => {
 
   test('410 disables at once, and says so', async () => {
     const made = await create('/gone', { retry_schedule: [0, 0, 0] })
-    receiver.answers.set('/gone', () => 410)
+    const release = receiver.hold('/gone')
     const id = uuid7()
     await happen('call.created', id)
-    await happen('call.hungup', id)
+    await happened('call.hungup', id)
+    release(410)
     const rows = await allOver(2)
     expect(rows.map(row => [row.event_type, row.status, row.attempt_count])).toEqual([
       ['call.hungup', 'canceled', 0],
@@ -97,7 +99,7 @@ describe('endpoints', () => {
       event_type: 'webhook.disabled',
       data: { id: made.id, status: 'disabled', disabled_reason: 'gone' },
     })
-    await happen('call.created')
+    await happened('call.created')
     receiver.answers.clear()
     await app.call('updateWebhook', { id: made.id, status: 'enabled' }, mine)
     await happen('call.answered')
@@ -176,7 +178,7 @@ describe('endpoints', () => {
     receiver.answers.set('/late', () => 500)
     const id = uuid7()
     await happen('call.created', id)
-    await happen('call.hungup', id)
+    await happened('call.hungup', id)
     await until(async () => (await deliveries()).some(row => row.attempt_count === 1))
     await app.call('deleteWebhook', { id: made.id }, mine)
     expect((await allOver(2)).map(row => row.status)).toEqual(['canceled', 'canceled'])

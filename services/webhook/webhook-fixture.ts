@@ -81,6 +81,13 @@ export const happen = async (event_type: string, id: string = uuid7(), more: obj
   await app.publish(domain, { event_type, event_id, resource_id: id, customer_id: mine.customer_id, data })
   return event_id
 }
+/** The same, and waits until the webhook service has dealt with it: what is changed afterwards does not meet it. */
+export const happened = async (...event: Parameters<typeof happen>): Promise<string> => {
+  const event_id = await happen(...event)
+  // step 0 of a message says that
+  await until(async () => (await app.query('SELECT 1 FROM webhook_inbox WHERE message_id = ? AND step = 0', [event_id])).length === 1)
+  return event_id
+}
 export const deliveries = async (where: object = {}): Promise<WebhookDelivery[]> =>
   (await app.call('listWebhookDeliveries', { page_size: 100, ...where }, mine)).result
 export const read = (id: string) => app.call('getWebhookDelivery', { id }, mine)

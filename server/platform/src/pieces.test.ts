@@ -15,7 +15,7 @@ import { parseFlags } from './flags.ts'
 import { checkHome, pathsOf, ROOT } from './paths.ts'
 import { portsOf } from './ports.ts'
 import { identify, isAlive, signal } from './proc.ts'
-import { benchRows, benchTable, readVitest, totals } from './report.ts'
+import { benchRows, benchTable, failureLines, readVitest, totals } from './report.ts'
 import { loadSecrets } from './secrets.ts'
 import { isSoftphoneCurrent } from './softphone.ts'
 import { newState, readState, stateSchema, writeState } from './state.ts'
@@ -227,25 +227,48 @@ describe('SIPp traces', () => {
 
 describe('test report', () => {
   it('has a row for each source check, and one for a run that broke off', () => {
-    const text = 'ok   types (tsc)      1.5 s\nFAIL biome   0.2 s\n   ok   not a line of its own 1 s'
+    const text = 'ok   types (tsc)      1.5 s\nFAIL biome   0.2 s\n       ok   not a line of its own 1 s\nok   drift   1.0 s'
     expect(checkOutcomes(text, { ok: false, ms: 2000 })).toEqual([
       { name: 'check: types (tsc)', ms: 1500, passed: 1, failed: 0, skipped: 0 },
-      { name: 'check: biome', ms: 200, passed: 0, failed: 1, skipped: 0 },
+      {
+        name: 'check: biome',
+        ms: 200,
+        passed: 0,
+        failed: 1,
+        skipped: 0,
+        failures: [{ title: 'ok   not a line of its own 1 s', message: '' }],
+      },
+      { name: 'check: drift', ms: 1000, passed: 1, failed: 0, skipped: 0 },
     ])
     expect(totals(checkOutcomes('ok   biome   0.2 s', { ok: false, ms: 1 }))).toEqual({ passed: 1, failed: 1, skipped: 0 })
     expect(totals(checkOutcomes('', { ok: true, ms: 1 }))).toEqual({ passed: 1, failed: 0, skipped: 0 })
   })
-  it('counts a file that fails without a test, and a run without a report', () => {
+  it('counts and explains what fails: a test, a file without one, a run without a report', () => {
     const file = path.join(folder, 'report.json')
+    const frames = `\n    at ${path.join(ROOT, 'x.ts')}:1:2\n    at wrap (/a/node_modules/b.js:3:4)`
+    const failureMessages = [`\u001b[31mError: expected 1 to be 2${frames}`]
     const result = (status: string, states: string[]) => ({
-      name: '/x',
+      name: path.join(ROOT, 'x.test.ts'),
       startTime: 0,
       endTime: 5,
       status,
-      assertionResults: states.map(s => ({ status: s })),
+      message: states.length === 0 ? 'does not parse' : '',
+      assertionResults: states.map(s => ({ status: s, fullName: `it ${s}`, failureMessages: s === 'failed' ? failureMessages : [] })),
     })
-    writeFileSync(file, JSON.stringify({ testResults: [result('passed', ['passed', 'pending']), result('failed', [])] }))
-    expect(totals(readVitest(file, 1))).toEqual({ passed: 1, failed: 1, skipped: 1 })
+    const results = [result('passed', ['passed', 'pending']), result('failed', ['failed']), result('failed', [])]
+    writeFileSync(file, JSON.stringify({ testResults: results }))
+    expect(totals(readVitest(file, 1))).toEqual({ passed: 1, failed: 2, skipped: 1 })
+    expect(failureLines(readVitest(file, 1))).toEqual([
+      'Failed:',
+      '  ✗ x.test.ts',
+      '    it failed',
+      '      Error: expected 1 to be 2',
+      '          at x.ts:1:2',
+      '  ✗ x.test.ts',
+      '    the file itself',
+      '      does not parse',
+      '',
+    ])
     expect(totals(readVitest(path.join(folder, 'none'), 1))).toEqual({ passed: 0, failed: 1, skipped: 0 })
   })
 })

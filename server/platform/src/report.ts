@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { z } from 'zod'
 import { readIfExists } from './files.ts'
 import { ROOT } from './paths.ts'
@@ -10,6 +11,13 @@ export interface Outcome {
   passed: number
   failed: number
   skipped: number
+  /** What failed and why, as text for people. */
+  failures?: readonly Failure[]
+}
+
+export interface Failure {
+  title: string
+  message: string
 }
 
 const vitestSchema = z.object({
@@ -19,7 +27,10 @@ const vitestSchema = z.object({
       startTime: z.number(),
       endTime: z.number(),
       status: z.string(),
-      assertionResults: z.array(z.object({ status: z.string() })),
+      message: z.string().optional(),
+      assertionResults: z.array(
+        z.object({ status: z.string(), fullName: z.string().optional(), failureMessages: z.array(z.string()).nullish() }),
+      ),
     }),
   ),
 })
@@ -31,12 +42,17 @@ export function readVitest(file: string, exitCode: number): Outcome[] {
   const files = vitestSchema.parse(JSON.parse(text)).testResults.map(result => {
     const count = (...states: string[]) => result.assertionResults.filter(a => states.includes(a.status)).length
     const failed = count('failed')
+    const failures = result.assertionResults
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName = '', failureMessages }) => ({ title: fullName.trim(), message: failureMessages?.join('\n') ?? '' }))
+    if (result.message && failures.length === 0) failures.push({ title: 'the file itself', message: result.message })
     return {
       name: path.relative(ROOT, result.name),
       ms: result.endTime - result.startTime,
       passed: count('passed'),
       failed: failed === 0 && result.status === 'failed' ? 1 : failed,
       skipped: count('pending', 'skipped', 'todo', 'disabled'),
+      ...(failures.length > 0 && { failures }),
     }
   })
   const unexplained = exitCode !== 0 && files.every(f => f.failed === 0)
@@ -58,6 +74,29 @@ export function outcomeRows(outcomes: readonly Outcome[]): string[] {
         .map(text => `, ${text}`)
       return `  ${o.failed > 0 ? '✗' : '✓'} ${(o.ms / 1000).toFixed(2).padStart(7)} s  ${o.name} (${o.passed} passed${rest.join('')})`
     })
+}
+
+/** Everything that failed, told once more where people look first: at the end of a long run. Colours and far frames are left out. */
+export function failureLines(outcomes: readonly Outcome[]): string[] {
+  const failed = outcomes.filter(o => o.failed > 0)
+  if (failed.length === 0) return []
+  return [
+    'Failed:',
+    ...failed.flatMap(({ name, failures = [] }) => [
+      `  ✗ ${name}`,
+      ...failures.flatMap(({ title, message }) => [`    ${title}`, ...reason(message).map(line => `      ${line}`.trimEnd())]),
+    ]),
+    '',
+  ]
+}
+
+/** The message whole, and those frames of the stack that are the project's own. */
+function reason(message: string): string[] {
+  const lines = stripVTControlCharacters(message).trim().replaceAll('file://', '').replaceAll(`${ROOT}/`, '').split('\n').filter(Boolean)
+  const frame = /^\s+at /
+  const told = lines.filter(line => !frame.test(line)).slice(0, 40)
+  const frames = lines.filter(line => frame.test(line) && !/node_modules|node:internal/.test(line)).slice(0, 5)
+  return [...told, ...frames]
 }
 
 /** What one benchmark said. */

@@ -4,7 +4,7 @@ import process from 'node:process'
 import { seconds } from '../../progress.mjs'
 import { insideNamespace, isInsideNamespace } from '../namespace.ts'
 import { ROOT } from '../paths.ts'
-import { type Outcome, outcomeRows, readVitest, totals } from '../report.ts'
+import { failureLines, type Outcome, outcomeRows, readVitest, totals } from '../report.ts'
 import { runStaticChecks } from '../static-checks.ts'
 import { withPlatform } from './environment.ts'
 
@@ -21,7 +21,7 @@ async function testInside(args: string[]): Promise<number> {
   })
   const all: Outcome[] = [...checks, ...tested]
   const sum = totals(all)
-  process.stdout.write(`\n${outcomeRows(all).join('\n')}\n\nAll tests took ${seconds(Date.now() - began)}.\n`)
+  process.stdout.write(`\n${[...outcomeRows(all), '', ...failureLines(all)].join('\n')}\nAll tests took ${seconds(Date.now() - began)}.\n`)
   process.stdout.write(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped\n`)
   return sum.failed === 0 && sum.passed > 0 ? 0 : 1
 }
