@@ -56,7 +56,7 @@ test.each(['SIGTERM', 'SIGINT'] as const)('starts, says when it is ready, and en
   const { child, output, ended } = run(['customer', 'agent'], env)
   try {
     const ready = async () => (await fetch(`http://127.0.0.1:${port}/ready`).catch(() => undefined))?.status === 200
-    await until(ready, { timeout_ms: 30_000, what: 'ready' })
+    await until(ready, { what: 'ready' })
     expect(await (await fetch(`http://127.0.0.1:${port}/ready`)).json()).toMatchObject({
       checks: { services: 'ok', mysql: 'ok', redis: 'ok' },
     })

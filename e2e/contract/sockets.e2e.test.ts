@@ -22,7 +22,7 @@ async function open({ accesskey }: Account): Promise<{ socket: WebSocket; frames
   await once(socket, 'open')
   const ask = async (frame: Frame): Promise<Frame> => {
     socket.send(JSON.stringify(frame))
-    await expect.poll(() => frames.some(one => one.id === frame.id), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => frames.some(one => one.id === frame.id)).toBe(true)
     return frames.find(one => one.id === frame.id) ?? {}
   }
   return { socket, frames, ask }
@@ -59,7 +59,7 @@ test('what happens to A arrives on A’s socket and on no socket of B', async ()
   const arrived = (frames: Frame[], id: string): boolean => frames.some(frame => frame.type === 'event' && frame.resource_id === id)
   const ofA = await make(demo)
   const ofB = await make(demo_other)
-  await expect.poll(() => arrived(a.frames, ofA) && arrived(b.frames, ofB), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => arrived(a.frames, ofA) && arrived(b.frames, ofB)).toBe(true)
   expect(b.frames.filter(frame => frame.customer_id !== undefined && frame.customer_id !== demo_other.customer_id)).toEqual([])
   expect(a.frames.filter(frame => frame.customer_id !== undefined && frame.customer_id !== demo.customer_id)).toEqual([])
   expect(JSON.stringify(b.frames)).not.toContain(demo.customer_id)

@@ -125,7 +125,7 @@ async function answeredCall(): Promise<string> {
   const actions = [{ type: 'sleep' as const, option: { duration: 80_000 } }]
   const destinations = [{ type: 'tel' as const, target: NUMBER }]
   const { id } = await api.calls.create({ source: { type: 'tel', target: state.demo.number }, destinations, actions })
-  await until('the carrier answers', async () => (await api.calls.get(id)).status === 'active', 20_000)
+  await until('the carrier answers', async () => (await api.calls.get(id)).status === 'active')
   return id
 }
 
@@ -154,7 +154,7 @@ const commonLines = (): string => `${shown.find(({ page }) => page === 'quicksta
 async function run(sample: Sample, expected: Expected): Promise<string> {
   if (sample.page === 'softphone.md') return runInPage(fileOf(sample), 30_000)
   const program = sample.language === 'sh' ? shell(sample) : typescript(sample)
-  return expected instanceof RegExp ? program.output(20_000) : program.outputUntil(expected.until, passingCall, 20_000)
+  return expected instanceof RegExp ? program.output(60_000) : program.outputUntil(expected.until, passingCall, 60_000)
 }
 
 function shell({ text }: Sample): Program {
@@ -177,7 +177,7 @@ async function chooseIds({ text }: Sample): Promise<void> {
   env.ID = call?.id ?? ''
   if (!/recordings(?:\/|\.getFile)/.test(text)) return
   const newest = async () => (await api.recordings.list({ page_size: 1 })).result[0]
-  const recording = await until('a recording', async () => (await newest())?.status === 'ended' && newest(), 20_000)
+  const recording = await until('a recording', async () => (await newest())?.status === 'ended' && newest())
   env.ID = recording.id
   values.set('01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03', recording.id)
 }

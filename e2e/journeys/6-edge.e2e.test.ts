@@ -24,7 +24,7 @@ async function refused(reason: string): Promise<number> {
 async function counted(reason: string, work: () => Promise<unknown>): Promise<void> {
   const before = await refused(reason)
   await work()
-  await until(`${reason} counted`, async () => (await refused(reason)) === before + 1, 5_000)
+  await until(`${reason} counted`, async () => (await refused(reason)) === before + 1)
 }
 
 const invite = (status: number, values: Record<string, string | number> = {}) =>

@@ -96,7 +96,7 @@ async function bothHear({ near, far }: Pick<Pair, 'near' | 'far'>): Promise<void
     [far, NEAR_HZ],
   ] as const) {
     const begin = end.phone.received
-    await until(`${hz} Hz`, () => end.phone.received > begin + 40 && recentLevel(end.phone.heard(), hz) > HEARD_DB, 15_000)
+    await until(`${hz} Hz`, () => end.phone.received > begin + 40 && recentLevel(end.phone.heard(), hz) > HEARD_DB)
   }
 }
 
@@ -140,7 +140,7 @@ test.each([
     pump = new Pump(urls, own.state.demo.accesskey, [`/calls/${staying.call.id}`, '/calls?page_size=5', '/customer'])
     const { created } = pump
     // so late that the far end hangs up while the process is away
-    await until('the end of the short call to be near', () => performance.now() - leaving.answered > SHORT_MS - 400, 20_000)
+    await until('the end of the short call to be near', () => performance.now() - leaving.answered > SHORT_MS - 400)
     const victim = await name()
     const killed = own.kill(victim)
     expect((await leaving.near.sipp.result).failed).toBe(0)
@@ -149,8 +149,8 @@ test.each([
     await bothHear(staying)
 
     // the call can be worked with and hung up; whoever listens at the gateway that was killed hears of it, too
-    await until('the watcher to be back', () => watcher.state === 'open', 30_000)
-    await until('a hangup that is taken', async () => (await recorder.api.calls.hangup(staying.call.id)).status !== 'active', 30_000)
+    await until('the watcher to be back', () => watcher.state === 'open')
+    await until('a hangup that is taken', async () => (await recorder.api.calls.hangup(staying.call.id)).status !== 'active')
     expect((await staying.near.sipp.result).failed).toBe(0)
     expect((await staying.far.sipp.result).failed).toBe(0)
     const over = [

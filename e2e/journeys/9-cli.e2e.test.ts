@@ -102,11 +102,11 @@ test('what the platform refuses is told with its reason and request', async () =
 
 test('a call is made, and its events reach a local program as webhooks that it verifies', async () => {
   const listening = start('voipbin', ['listen', '--forward', `${receiver.url}/hook`, '--events', 'call.*'])
-  await until('listening', () => listening.err().includes('Listening on'), 20_000)
+  await until('listening', () => listening.err().includes('Listening on'))
   const secret = /secret (whsec_[^\s,]+)/.exec(listening.err())?.[1] ?? ''
   const { id } = await makeCall()
   await voipbin(['calls', 'hangup', id])
-  await until('the end of the call', () => typesOf(about(id, receiver.deliveries)).includes('call_hungup'), 30_000)
+  await until('the end of the call', () => typesOf(about(id, receiver.deliveries)).includes('call_hungup'))
   const got = about(id, receiver.deliveries)
   const events = await Promise.all(got.map(({ body, headers }) => unwrap(body, headers, secret)))
   expect(events[0]).toMatchObject({ type: 'call_created', data: { id } })
@@ -148,7 +148,7 @@ test('what did not get through is sent again: a time range, and one delivery', a
       const page = await api.webhookDeliveries.list({ webhook_id: endpoint.id, status: 'failed', resource_id: id })
       return page.result.map(delivery => delivery.id)
     }
-    const [last = ''] = await until('both have failed', async () => ((await failed()).length === 2 ? failed() : undefined), 30_000)
+    const [last = ''] = await until('both have failed', async () => ((await failed()).length === 2 ? failed() : undefined))
     receiver.answer = () => 204
     const before = receiver.deliveries.length
     const replay = JSON.parse(await voipbin(['events', 'replay', '--endpoint', endpoint.id, '--from', from])) as object

@@ -66,7 +66,7 @@ export class BrowserPhone {
       colorScheme: color_scheme,
       locale: 'en-GB',
     })
-    context.setDefaultTimeout(20_000)
+    context.setDefaultTimeout(60_000)
     const page = await context.newPage()
     await page.addInitScript(installProbe)
     const phone = new BrowserPhone(browser, page, folder)
@@ -112,7 +112,7 @@ export class BrowserPhone {
   async listen(window_ms = 600): Promise<Samples> {
     const wanted = window_ms * 8
     const begin = await this.#total()
-    await until('sound in the browser', async () => (await this.#total()) >= begin + wanted, 15_000)
+    await until('sound in the browser', async () => (await this.#total()) >= begin + wanted)
     const samples = await this.page.evaluate(count => voipbinProbe.samples.slice(-count), wanted)
     return Float64Array.from(samples)
   }
@@ -123,7 +123,7 @@ export class BrowserPhone {
   }
 
   /** Waits until a tone is heard (or gone) and gives its level in dB. */
-  async tone(hz: number, fits: (db: number) => boolean, timeout_ms = 15_000): Promise<number> {
+  async tone(hz: number, fits: (db: number) => boolean, timeout_ms = 60_000): Promise<number> {
     let last = Number.NaN
     const found = await until(
       `${hz} Hz in the browser`,

@@ -14,7 +14,7 @@ type Billing = Schemas['Billing']
 
 /** What is watched, on the WebSocket and by webhook alike. */
 const resources = ['call', 'groupcall', 'recording', 'activeflow', 'billing'] as const
-const settleMs = 20_000
+const settleMs = 60_000
 
 interface Received {
   /** That of the event. */

@@ -7,6 +7,9 @@ import { run } from '../../voip/testing/inroot.ts'
 /** A voice of flite; flows name it, so that what they say can be compared. */
 export const VOICE = 'rms'
 
+/** A resemblance above this is the sentence, below it another one: see `resemblance`. */
+export const SPOKEN = 0.6
+
 /** The engine's own recording of a sentence at 8 kHz, made apart from the platform. */
 export async function spoken(text: string): Promise<Samples> {
   const inst = mkdtempSync(join(tmpdir(), 'voipbin-speech-'))

@@ -22,6 +22,7 @@ function connect(url: string, options: Partial<RealtimeOptions> = {}): Realtime 
   return client
 }
 const topic = 'customer_id:c1:call:*'
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 30_000 })
 /** Refuses topics that say so, and keys and tokens called `bad`. */
 const strict: React = frame =>
   frame.topics?.some(one => one.includes('flow')) || frame.accesskey === 'bad' || frame.token === 'bad'
@@ -70,10 +71,10 @@ describe('a client', () => {
     const off = client.on('*', ({ seq }) => seen.push(`* ${seq}`))
     await client.subscribe(topic)
     send(event(1))
-    await vi.waitFor(() => expect(seen).toEqual(['call.created 1', 'call.* 1', '* 1']))
+    await eventually(() => expect(seen).toEqual(['call.created 1', 'call.* 1', '* 1']))
     off()
     send(event(2))
-    await vi.waitFor(() => expect(seen.slice(3)).toEqual(['call.created 2', 'call.* 2']))
+    await eventually(() => expect(seen.slice(3)).toEqual(['call.created 2', 'call.* 2']))
     expectTypeOf<EventOf<'call.hungup'>['event_type']>().toEqualTypeOf<'call.hungup'>()
     expectTypeOf<EventOf<'recording.*'>['event_type']>().toEqualTypeOf<'recording.started' | 'recording.finished' | 'recording.deleted'>()
     expectTypeOf<EventOf<'*'>>().toEqualTypeOf<EventFrame>()
@@ -162,7 +163,7 @@ describe('after a loss', () => {
     send(event(11))
     expect(numbers(await take(loop, 1))).toEqual([11])
     peers[0]?.terminate()
-    await vi.waitFor(() => expect(frames.at(-1)).toEqual({ type: 'resume', id: '2', topics: [topic], seq: 11 }))
+    await eventually(() => expect(frames.at(-1)).toEqual({ type: 'resume', id: '2', topics: [topic], seq: 11 }))
     send(event(12))
     send(event(13))
     expect(numbers(await take(loop, 2))).toEqual([12, 13])
@@ -174,7 +175,7 @@ describe('after a loss', () => {
     const client = connect(url)
     await client.subscribe(topic)
     peers[0]?.terminate()
-    await vi.waitFor(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', seq: 10 }))
+    await eventually(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', seq: 10 }))
   })
 
   test('a gap says what is missing, in its place, and where to resume next time', async () => {
@@ -184,11 +185,11 @@ describe('after a loss', () => {
     client.on('gap', ({ reason }) => gaps.push(reason))
     await client.subscribe(topic)
     peers[0]?.terminate()
-    await vi.waitFor(() => expect(gaps).toEqual(['expired']))
+    await eventually(() => expect(gaps).toEqual(['expired']))
     send(event(91))
     expect(numbers(await take(client[Symbol.asyncIterator](), 2))).toEqual(['gap 11-90', 91])
     peers[1]?.terminate()
-    await vi.waitFor(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', seq: 91 }))
+    await eventually(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', seq: 91 }))
   })
 
   test('a numbering that began anew is followed', async () => {
@@ -196,11 +197,11 @@ describe('after a loss', () => {
     const client = connect(url)
     await client.subscribe(topic)
     peers[0]?.terminate()
-    await vi.waitFor(() => expect(frames.at(-1)?.type).toBe('resume'))
+    await eventually(() => expect(frames.at(-1)?.type).toBe('resume'))
     send(event(4))
     expect(numbers(await take(client[Symbol.asyncIterator](), 2))).toEqual(['gap 0-3', 4])
     peers[1]?.terminate()
-    await vi.waitFor(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', seq: 4 }))
+    await eventually(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', seq: 4 }))
   })
 
   test('without any number there is a gap and a new subscription', async () => {
@@ -209,7 +210,7 @@ describe('after a loss', () => {
     await client.subscribe(topic)
     peers[0]?.terminate()
     expect(await take(client[Symbol.asyncIterator](), 1)).toEqual([{ type: 'gap', from: 0, to: 0, reason: 'unavailable' }])
-    await vi.waitFor(() => expect(frames.at(-1)).toMatchObject({ type: 'subscribe', topics: [topic] }))
+    await eventually(() => expect(frames.at(-1)).toMatchObject({ type: 'subscribe', topics: [topic] }))
   })
 
   test('an event that had no number is not given again with one', async () => {
@@ -230,11 +231,11 @@ describe('after a loss', () => {
     const client = connect(url, { onError: error => errors.push(error) })
     await client.subscribe(topic, 'flow')
     peers[0]?.terminate()
-    await vi.waitFor(() => expect(frames.at(-1)?.topics).toEqual(['customer_id:c1:flow']))
-    await vi.waitFor(() => expect(errors).toMatchObject([{ name: 'RealtimeError', reason: 'TOPIC_DENIED' }]))
+    await eventually(() => expect(frames.at(-1)?.topics).toEqual(['customer_id:c1:flow']))
+    await eventually(() => expect(errors).toMatchObject([{ name: 'RealtimeError', reason: 'TOPIC_DENIED' }]))
     peers[1]?.terminate()
-    await vi.waitFor(() => expect(peers).toHaveLength(3))
-    await vi.waitFor(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', topics: [topic] }))
+    await eventually(() => expect(peers).toHaveLength(3))
+    await eventually(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', topics: [topic] }))
   })
 
   test('what was refused or given up before does not come back', async () => {
@@ -244,7 +245,7 @@ describe('after a loss', () => {
     await expect(client.subscribe('flow')).rejects.toBeInstanceOf(RealtimeError)
     await client.unsubscribe('recording')
     peers[0]?.terminate()
-    await vi.waitFor(() => expect(frames.at(-1)).toMatchObject({ type: 'subscribe', topics: [topic] }))
+    await eventually(() => expect(frames.at(-1)).toMatchObject({ type: 'subscribe', topics: [topic] }))
   })
 })
 
@@ -256,7 +257,7 @@ describe('a token', () => {
     const { url, frames, peers } = await serve()
     let count = 0
     await connect(url, { accessKey: '', token: () => Promise.resolve(jwt(`t${++count}`, count === 1 ? 1100 : 3_600_000)) }).connect()
-    await vi.waitFor(() => expect(frames.map(({ token }) => token?.slice(0, 2))).toEqual(['t1', 't2']), { timeout: 5000 })
+    await eventually(() => expect(frames.map(({ token }) => token?.slice(0, 2))).toEqual(['t1', 't2']))
     expect(peers).toHaveLength(1)
   })
 
@@ -275,7 +276,7 @@ describe('a token', () => {
     const source = { next: ['bad', 'good'] }
     const client = connect(url, { accessKey: '', token: () => Promise.resolve(source.next.shift() ?? 'bad') })
     await expect(client.connect()).rejects.toThrow()
-    await vi.waitFor(() => expect(frames.map(({ token }) => token)).toEqual(['bad', 'good']))
+    await eventually(() => expect(frames.map(({ token }) => token)).toEqual(['bad', 'good']))
     await client.connect()
   })
 
@@ -296,7 +297,7 @@ describe('a token', () => {
     const client = connect(url, { accessKey: '', token: () => Promise.resolve(`t${++count}`) })
     await client.subscribe(topic)
     peers[0]?.close(4401, 'token_expired')
-    await vi.waitFor(() => expect(frames.map(({ type, token }) => token ?? type)).toEqual(['t1', 'subscribe', 't2', 'subscribe']))
+    await eventually(() => expect(frames.map(({ type, token }) => token ?? type)).toEqual(['t1', 'subscribe', 't2', 'subscribe']))
   })
 
   test('whose source hangs makes nothing hang', async () => {
@@ -306,7 +307,7 @@ describe('a token', () => {
     const token = () => (++count === 1 ? new Promise<string>(() => undefined) : 'good')
     const client = connect(url, { accessKey: '', token, timeoutMs: 200, onError: error => errors.push(String(error)) })
     await expect(client.subscribe(topic)).rejects.toThrow('No token within 200 ms.')
-    await vi.waitFor(() => expect(peers).toHaveLength(1))
+    await eventually(() => expect(peers).toHaveLength(1))
     expect(errors).toEqual(['Error: No token within 200 ms.'])
   })
 })
@@ -315,7 +316,7 @@ test('a refused key ends the client', async () => {
   const { url, closes, peers } = await serve(strict)
   const client = connect(url, { accessKey: 'bad' })
   await expect(client.connect()).rejects.toMatchObject({ name: 'RealtimeError', reason: 'TOPIC_DENIED', request_id: 'r' })
-  await vi.waitFor(() => expect(closes).toEqual([1000]))
+  await eventually(() => expect(closes).toEqual([1000]))
   await expect(client.connect()).rejects.toBeInstanceOf(RealtimeError)
   await expect(client[Symbol.asyncIterator]().next()).rejects.toBeInstanceOf(RealtimeError)
   expect(peers).toHaveLength(1)
@@ -329,7 +330,7 @@ test.each(['TOO_MANY_SOCKETS', 'UNAVAILABLE'])('%s is no refusal of the key: the
   })
   const client = connect(url)
   await expect(client.connect()).rejects.toMatchObject({ reason })
-  await vi.waitFor(() => expect(peers).toHaveLength(2))
+  await eventually(() => expect(peers).toHaveLength(2))
   await client.connect()
 })
 
@@ -340,8 +341,8 @@ test('a topic that cannot be judged for now is not dropped', async () => {
   const client = connect(url)
   await client.subscribe(topic)
   peers[0]?.terminate()
-  await vi.waitFor(() => expect(peers).toHaveLength(3))
-  await vi.waitFor(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', topics: [topic] }))
+  await eventually(() => expect(peers).toHaveLength(3))
+  await eventually(() => expect(frames.at(-1)).toMatchObject({ type: 'resume', topics: [topic] }))
 })
 
 describe('nothing hangs', () => {
@@ -370,9 +371,9 @@ describe('nothing hangs', () => {
     try {
       await client.connect()
       vi.advanceTimersByTime(25_000)
-      await vi.waitFor(() => expect(frames.at(-1)?.type).toBe('ping'))
+      await eventually(() => expect(frames.at(-1)?.type).toBe('ping'))
       vi.advanceTimersByTime(5000)
-      await vi.waitFor(() => {
+      await eventually(() => {
         vi.advanceTimersByTime(100)
         expect(peers).toHaveLength(2)
       })
@@ -392,7 +393,7 @@ describe('nothing hangs', () => {
     await expect(pending).rejects.toThrow('The client was closed.')
     await expect(waiting).resolves.toEqual({ done: true, value: undefined })
     await expect(client.connect()).rejects.toThrow('The client is closed.')
-    await vi.waitFor(() => expect(closes).toEqual([1000]))
+    await eventually(() => expect(closes).toEqual([1000]))
     expect(peers).toHaveLength(1)
   })
 
@@ -410,6 +411,6 @@ test('an error that answers nothing is told', async () => {
   const { url, peers, send } = await serve()
   await connect(url, { onError: error => errors.push(error) }).connect()
   send({ type: 'error', error: refusal('', 'SOCKET_TOO_SLOW').error })
-  await vi.waitFor(() => expect(errors).toMatchObject([{ reason: 'SOCKET_TOO_SLOW' }]))
+  await eventually(() => expect(errors).toMatchObject([{ reason: 'SOCKET_TOO_SLOW' }]))
   expect(peers).toHaveLength(1)
 })

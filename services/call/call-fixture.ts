@@ -125,7 +125,7 @@ beforeEach(async () => {
 afterEach(async () => {
   asterisk.refuses.clear()
   // Dialled after they were answered: the next test is not to see them.
-  await until(async () => (await app.query("SELECT 1 FROM call_timers WHERE name = 'dial_now'")).length === 0, { timeout_ms: 10_000 })
+  await until(async () => (await app.query("SELECT 1 FROM call_timers WHERE name = 'dial_now'")).length === 0)
   asterisk.asked.length = 0
 })
 
@@ -184,7 +184,7 @@ export const channelOf = (id: string, as = mine): Promise<string> =>
       const { channel_id, status } = await read(id, as)
       return channel_id && (status === 'completed' || asterisk.of('createChannel', channel_id).length > 0) ? channel_id : undefined
     },
-    { what: 'the call to be dialled', timeout_ms: 10_000 },
+    { what: 'the call to be dialled' },
   )
 /** Waits until the call is in this status. */
 export const reach = (id: string, status: Call['status']): Promise<Call> =>

@@ -291,7 +291,7 @@ describe('dialling after the answer', () => {
     const channel_id = await channelOf(id)
     await stopCall()
     await startCall()
-    await until(() => asterisk.of('createChannel', channel_id).length === 2, { timeout_ms: 20_000 })
+    await until(() => asterisk.of('createChannel', channel_id).length === 2)
     open()
     await until(() => asterisk.channels.has(channel_id))
     await asterisk.answer(channel_id)

@@ -124,7 +124,7 @@ test('a run continues where it stood, whenever its process is killed, and nothin
   const stored = async () =>
     (await app.query<Record<string, string>>('SELECT status, end_reason, executed_actions FROM flow_activeflows WHERE id = ?', [run.id]))[0]
   await until(async () => (await stored())?.status === 'ended', { timeout_ms: 90_000, what: 'the end of the run' })
-  await until(() => app.events.some(event => event.event_type === 'activeflow.ended'), { timeout_ms: 30_000 })
+  await until(() => app.events.some(event => event.event_type === 'activeflow.ended'))
   over = true
   await Promise.all([playing, living])
 

@@ -178,7 +178,7 @@ describe('a phone', () => {
     await expectEvents(extension.id, ['extension.created', 'extension.registered', 'extension.registered', 'extension.unregistered'])
     expect(eventsOf(extension.id).at(-1)?.data).toMatchObject({ registered: true })
     await unregister(second)
-    await until(() => eventsOf(extension.id).length === 5, { timeout_ms: 10_000 })
+    await until(() => eventsOf(extension.id).length === 5)
     expect(eventsOf(extension.id).at(-1)).toMatchObject({ event_type: 'extension.unregistered', data: { registered: false, contacts: [] } })
   })
   test('that lets its registration run out is gone, though its row is still there', async () => {
@@ -208,14 +208,14 @@ describe('a phone', () => {
     const changed = await app.call('updateExtension', { id: extension.id, password: 'another one' }, own(customer_id))
     expect(changed).toMatchObject({ registered: false, contacts: [] })
     expect(await phonesOf(extension)).toEqual([])
-    await until(() => eventsOf(extension.id).some(event => event.event_type === 'extension.unregistered'), { timeout_ms: 10_000 })
+    await until(() => eventsOf(extension.id).some(event => event.event_type === 'extension.unregistered'))
   })
   test('that signed in while its extension was being deleted is forgotten', async () => {
     const customer_id = uuid7()
     const extension = await create(customer_id)
     await app.call('deleteExtension', { id: extension.id }, own(customer_id))
     await register(extension)
-    await until(async () => (await phonesOf(extension)).length === 0, { timeout_ms: 10_000 })
+    await until(async () => (await phonesOf(extension)).length === 0)
   })
 })
 

@@ -7,6 +7,7 @@ import {
   fromUlawByte,
   level,
   parseWav,
+  resemblance,
   sine,
   toneLevel,
   toUlaw,
@@ -95,4 +96,27 @@ describe('correlation', () => {
   })
   test('another sound stays low', () => expect(correlation(noise(20_000, 3), part).value).toBeLessThan(0.15))
   test('a part longer than the whole is not in it', () => expect(correlation(part.subarray(0, 100), part)).toEqual({ value: 0, offset: 0 }))
+})
+
+describe('resemblance', () => {
+  const part = noise(8000, 1)
+  /** Playback with 20 ms left out and 20 ms played twice, as jitter buffers do it. */
+  const stretched = () => {
+    const whole = noise(20_000, 2).map(x => x * 0.05)
+    whole.set(part.subarray(0, 3000), 5000)
+    whole.set(part.subarray(3160, 6000), 8000)
+    whole.set(part.subarray(5840), 10_840)
+    return whole
+  }
+  test('a part that was stretched is found, where the plain comparison of waveforms loses it', () => {
+    expect(correlation(stretched(), part).value).toBeLessThan(0.7)
+    expect(resemblance(stretched(), part)).toBeGreaterThan(0.8)
+  })
+  test('the same sound is 1, half of it a half, another one low, silence nothing', () => {
+    expect(resemblance(part, part)).toBeCloseTo(1, 3)
+    expect(resemblance(part.with(0, 0).fill(0, 4000), part)).toBeCloseTo(0.5, 1)
+    expect(resemblance(noise(20_000, 3), part)).toBeLessThan(0.2)
+    expect(resemblance(new Float64Array(20_000), part)).toBe(0)
+    expect(resemblance(part.subarray(1), part)).toBe(0)
+  })
 })

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export async function until<T>(
   what: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  timeout_ms = 10_000,
+  timeout_ms = 30_000,
 ): Promise<T> {
   const end = Date.now() + timeout_ms
   let last: unknown

@@ -5,6 +5,7 @@ import { Keepalive } from './keepalive.ts'
 import { silent } from './log.ts'
 import { SipSocket } from './sip-socket.ts'
 
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 30_000 })
 let edge: SipEdge
 let socket: SipSocket
 let ua: UA
@@ -18,7 +19,7 @@ beforeEach(async () => {
   dropped = []
   ua.on('disconnected', ({ reason = '' }) => dropped.push(reason))
   ua.start()
-  await vi.waitFor(() => expect(ua.isConnected()).toBe(true))
+  await eventually(() => expect(ua.isConnected()).toBe(true))
   keepalive = new Keepalive(ua, edge.domain, [socket], { quietMs: 50, answerMs: 200 })
 })
 afterEach(async () => {
@@ -29,14 +30,13 @@ afterEach(async () => {
 })
 
 test('a server that answers is asked and kept', async () => {
-  await vi.waitFor(
-    () => expect(edge.received.filter(({ line }) => line === `OPTIONS sip:${edge.domain} SIP/2.0`).length).toBeGreaterThan(3),
-    { timeout: 4_000 },
+  await eventually(() =>
+    expect(edge.received.filter(({ line }) => line === `OPTIONS sip:${edge.domain} SIP/2.0`).length).toBeGreaterThan(3),
   )
   expect(dropped).toEqual([])
 })
 
 test('a server that says nothing is given up', async () => {
   edge.deaf = true
-  await vi.waitFor(() => expect(dropped).toEqual(['no answer to OPTIONS']), { timeout: 4_000 })
+  await eventually(() => expect(dropped).toEqual(['no answer to OPTIONS']))
 })

@@ -63,7 +63,7 @@ afterEach(async () => {
 
 async function open(hash: string): Promise<Page> {
   const context = await browser.newContext({ permissions: ['microphone'], viewport: { width: 1280, height: 800 }, locale: 'en-GB' })
-  context.setDefaultTimeout(15_000)
+  context.setDefaultTimeout(60_000)
   contexts.push(context)
   const page = await context.newPage()
   page.on('pageerror', error => {
@@ -116,8 +116,8 @@ test('a call between two browsers: ring, answer, encrypted audio, tones, hold, m
   expect(await alan.evaluate(() => document.activeElement?.getAttribute('data-testid'))).toBe('answer')
   await alan.keyboard.press('Enter')
   await Promise.all([state(ada, 'active'), state(alan, 'active')])
-  await expect.poll(() => ada.getByTestId('cipher').textContent(), { timeout: 10_000 }).toMatch(/AES/)
-  await expect.poll(() => ada.getByTestId('quality').getAttribute('data-level'), { timeout: 10_000 }).toMatch(/excellent|good/)
+  await expect.poll(() => ada.getByTestId('cipher').textContent()).toMatch(/AES/)
+  await expect.poll(() => ada.getByTestId('quality').getAttribute('data-level')).toMatch(/excellent|good/)
 
   await ada.getByTestId('keypad').click()
   await ada.getByRole('group', { name: 'Tones' }).getByTestId('key-5').click()
@@ -363,7 +363,7 @@ test.each(['light', 'dark'] as const)('everything has a name and enough contrast
   expect(await faults(ada)).toEqual([])
   await ada.keyboard.press('a')
   await state(ada, 'active')
-  await expect.poll(() => ada.getByTestId('cipher').textContent(), { timeout: 10_000 }).toMatch(/AES/)
+  await expect.poll(() => ada.getByTestId('cipher').textContent()).toMatch(/AES/)
   expect(await faults(ada)).toEqual([])
   await ada.keyboard.press('?')
   await ada.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()

@@ -38,9 +38,9 @@ describe('in a terminal', { timeout: 40_000 }, () => {
   test('a password is asked for and not shown, and letters can be taken back', async () => {
     const { url, seen } = await serve({ status: 200, body: { token: 't' } })
     const { child, out, ended } = inTerminal('login', environment(url))
-    await expect.poll(out, { timeout: 20_000 }).toContain('User name: ')
+    await expect.poll(out).toContain('User name: ')
     child.stdin.write('jane\r')
-    await expect.poll(out, { timeout: 20_000 }).toContain('Password: ')
+    await expect.poll(out).toContain('Password: ')
     child.stdin.write('secrex\u007ft\r')
     expect(await ended).toMatchObject({ code: 0 })
     expect(JSON.parse(seen[0]?.body ?? '')).toEqual({ username: 'jane', password: 'secret' })
@@ -52,7 +52,7 @@ describe('in a terminal', { timeout: 40_000 }, () => {
   test('Ctrl-C in a question ends with 130, and nothing is kept', async () => {
     const { url, seen } = await serve({ status: 200, body: {} })
     const { child, out, ended } = inTerminal('login --username jane', environment(url))
-    await expect.poll(out, { timeout: 20_000 }).toContain('Password: ')
+    await expect.poll(out).toContain('Password: ')
     child.stdin.write('\u0003')
     expect(await ended).toMatchObject({ code: 130 })
     expect(seen).toEqual([])
@@ -68,7 +68,7 @@ describe('in a terminal', { timeout: 40_000 }, () => {
 test('Ctrl-C gives up a request that hangs', { timeout: 40_000 }, async () => {
   const { url, seen } = await serve('hang')
   const { child, ended } = start(process.execPath, [main, 'flows', 'list'], environment(url, { VOIPBIN_ACCESS_KEY: 'ak_test' }))
-  await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(1)
+  await expect.poll(() => seen.length).toBe(1)
   child.kill('SIGINT')
   expect(await ended).toEqual({ code: 130, signal: null, out: '\n' })
 })

@@ -236,7 +236,7 @@ export class TestSocket {
   }
 
   /** The first frame that fits, also one that came before. Rejects after `timeout_ms`. */
-  async frame(fits: (frame: Frame) => boolean, timeout_ms = 5_000): Promise<Frame> {
+  async frame(fits: (frame: Frame) => boolean, timeout_ms = 30_000): Promise<Frame> {
     await this.#until(() => this.frames.some(fits), timeout_ms)
     const found = this.frames.find(fits)
     if (!found) throw new Error(`no such frame; came: ${JSON.stringify(this.frames)}`)
@@ -248,7 +248,7 @@ export class TestSocket {
     return this.frame(answer => answer.id === frame.id)
   }
 
-  async close(timeout_ms = 5_000): Promise<{ code: number; reason: string }> {
+  async close(timeout_ms = 30_000): Promise<{ code: number; reason: string }> {
     await this.#until(() => this.closed !== undefined, timeout_ms)
     if (!this.closed) throw new Error('the socket stays open')
     return this.closed

@@ -120,7 +120,7 @@ describe('Idempotency-Key', () => {
         const one = await create('killed')
         return one.status === 201 ? one : undefined
       },
-      { timeout_ms: 15_000, every_ms: 100 },
+      { every_ms: 100 },
     )
     expect(answer.body.customer_id).toBe(tenant.customer_id)
     expect(await count()).toBe(1)

@@ -105,7 +105,7 @@ test('with Redis away requests, logins, limits, logout and events go on; afterwa
   expect((await sockets[0]?.frame(fits(during)))?.seq).toBe(numbered + 1)
 
   line.mend()
-  await until(() => cache.available, { timeout_ms: 10_000 })
+  await until(() => cache.available)
   const after = await until(async () => {
     const id = await create()
     const frame = await sockets[1]?.frame(fits(id))

@@ -38,7 +38,7 @@ interface Visit {
 async function visit(path: string, { scheme = 'light', width = 1280 }: Look = {}): Promise<Visit> {
   const context = await browser.newContext({ viewport: { width, height: 850 }, colorScheme: scheme })
   const page = await context.newPage()
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(60_000)
   const strange: string[] = []
   page.on('request', request => {
     if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(fixture.url('/'))) strange.push(request.url())

@@ -97,7 +97,7 @@ describe('resume', () => {
     await Promise.all(makers)
     const last = await create(who)
     for (const one of sockets) {
-      await one.frame(ofEvent(last), 15_000)
+      await one.frame(ofEvent(last))
       await until(() => events(one).length >= made.length + 1)
       const numbers = events(one).map(frame => Number(frame.seq))
       expect(numbers).toEqual(numbers.map((_, i) => seq + 1 + i))

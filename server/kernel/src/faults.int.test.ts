@@ -107,12 +107,12 @@ test.concurrent.each(points)('killed 20 times at %s nothing is lost, doubled or 
     const heard = await until(async () => {
       const rows = await w.query<{ resource_seq: number }>('SELECT resource_seq FROM beta_heard WHERE resource_id = ? ORDER BY n', [id])
       return rows.length >= want.events && rows
-    }, 30_000)
+    }, 90_000)
     expect(heard.map(row => row.resource_seq)).toEqual(Array.from({ length: want.events }, (_, i) => i + 1))
     expect(await w.query('SELECT hits FROM alpha_items WHERE id = ?', [id])).toEqual([{ hits: want.hits }])
     expect(await w.query('SELECT COUNT(*) AS n FROM beta_notes WHERE item_id = ?', [id])).toEqual([{ n: want.notes }])
   }
-  await until(async () => (await w.query('SELECT 1 FROM alpha_timers')).length === 0, 30_000)
+  await until(async () => (await w.query('SELECT 1 FROM alpha_timers')).length === 0, 90_000)
   const rung = await w.query<{ timer_key: string }>('SELECT timer_key FROM alpha_rung')
   const mine = rung.map(row => row.timer_key).filter(key => timers.includes(key.slice(5)))
   expect(mine.length).toBe(timers.length)

@@ -148,10 +148,10 @@ function contextFor(options: TestContextOptions, seen: Pick<TestContext, 'events
   }
 }
 
-/** Asks again until the answer is truthy; the way to wait in tests. Throws naming `what` after `timeout_ms` (default 5,000). */
+/** Asks again until the answer is truthy; the way to wait in tests. Throws naming `what` after `timeout_ms` (default 30,000). */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeout_ms = 5_000, every_ms = 10, what = 'the condition' }: { timeout_ms?: number; every_ms?: number; what?: string } = {},
+  { timeout_ms = 30_000, every_ms = 10, what = 'the condition' }: { timeout_ms?: number; every_ms?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
   const end = Date.now() + timeout_ms
   for (;;) {

@@ -90,7 +90,7 @@ async function removeQueues(prefix: string, [bus]: Bus[]): Promise<void> {
 }
 
 /** Polls until `check` gives something; fails after `limit_ms`. */
-export async function until<T>(check: () => Promise<T | undefined | false> | T | undefined | false, limit_ms = 10_000): Promise<T> {
+export async function until<T>(check: () => Promise<T | undefined | false> | T | undefined | false, limit_ms = 30_000): Promise<T> {
   const end = Date.now() + limit_ms
   for (;;) {
     const value = await check()

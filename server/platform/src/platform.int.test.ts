@@ -119,7 +119,7 @@ describe('a process that dies', () => {
   it.each(ALL)('%s is started again after kill -9, all of its processes', async name => {
     const before = await find(name)
     signal(before?.pid ?? 0, 'SIGKILL')
-    await expect.poll(async () => (await find(name))?.restarts, { timeout: 10_000 }).toBe((before?.restarts ?? 0) + 1)
+    await expect.poll(async () => (await find(name))?.restarts).toBe((before?.restarts ?? 0) + 1)
     await allReady()
     expect((await find(name))?.pid).not.toBe(before?.pid)
   })
@@ -143,7 +143,7 @@ describe('phones', () => {
     if (!phone) throw new Error('no demo extension')
     await register(edge, phone)
     signal((await find(edge.replace('_sip', '').replace('_', '-')))?.pid ?? 0, 'SIGKILL')
-    await expect.poll(async () => (await readyNames()).length, { timeout: 10_000, interval: 20 }).toBeLessThan(ALL.length)
+    await expect.poll(async () => (await readyNames()).length, { interval: 20 }).toBeLessThan(ALL.length)
     await allReady()
     await register(edge, phone)
     const [extension] = (await client().extensions.list({ extension: phone.extension })).result
@@ -276,7 +276,7 @@ it('Ctrl-C while starting gives up at once and leaves nothing', async () => {
     })
   }
   const code = new Promise(resolve => child.once('exit', resolve))
-  await expect.poll(() => readState(paths)?.processes.redis?.pid ?? 0, { timeout: 20_000, interval: 20 }).toBeGreaterThan(0)
+  await expect.poll(() => readState(paths)?.processes.redis?.pid ?? 0, { interval: 20 }).toBeGreaterThan(0)
   child.kill('SIGINT')
   expect(await code).toBe(130)
   expect(output).toContain('Given up (SIGINT)')

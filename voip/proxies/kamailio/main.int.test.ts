@@ -43,7 +43,7 @@ beforeAll(async () => {
     },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
-  await until('the process', async () => (await fetch(`http://127.0.0.1:${health}/ready`)).ok, 30_000)
+  await until('the process', async () => (await fetch(`http://127.0.0.1:${health}/ready`)).ok)
 })
 
 afterAll(async () => {
