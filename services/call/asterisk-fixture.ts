@@ -63,6 +63,8 @@ export class AsteriskFixture {
   readonly refuses = new Map<Operation, 'UNAVAILABLE' | 'CHANNEL_NOT_FOUND'>()
   /** Channels are made when this resolves. */
   opens: Promise<void> = Promise.resolve()
+  /** While set, requests to hang up are answered when it resolves, and the end of the channel is for the test to tell. */
+  held: Promise<void> | undefined
   #events: EventPublisher
   #running: Running | undefined
   #http = openHttp()
@@ -210,7 +212,7 @@ export class AsteriskFixture {
         note(ctx, 'hangupChannel', input)
         const channel = this.channels.get(input.channel_id)
         const sip_code = channel?.direction === 'outbound' && channel.state !== 'up' ? 487 : null
-        await this.end(input.channel_id, { cause: input.cause ?? 16, sip_code, requested: true })
+        await (this.held ?? this.end(input.channel_id, { cause: input.cause ?? 16, sip_code, requested: true }))
         return { done: channel !== undefined }
       },
       answerChannel: async (ctx, input: In<Calls, 'answerChannel'>) => {

@@ -124,6 +124,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   asterisk.refuses.clear()
+  asterisk.held = undefined
   // Dialled after they were answered: the next test is not to see them.
   await until(async () => (await app.query("SELECT 1 FROM call_timers WHERE name = 'dial_now'")).length === 0)
   asterisk.asked.length = 0
@@ -193,7 +194,7 @@ export const reach = (id: string, status: Call['status']): Promise<Call> =>
       const row = await read(id)
       return row.status === status ? row : undefined
     },
-    { what: `call ${status}`, timeout_ms: 10_000 },
+    { what: `call ${status}` },
   )
 
 /** An event may come twice, with the same id: whoever listens has to know it again. */
@@ -210,7 +211,7 @@ export const told = (id: string): string[] =>
     )
 /** Waits for the last event of a call and answers all. */
 export async function story(id: string, last = 'hungup'): Promise<string[]> {
-  await until(() => told(id).at(-1) === last, { what: `${last} as last of ${told(id)}`, timeout_ms: 10_000 })
+  await until(() => told(id).at(-1) === last, { what: `${last} as last of ${told(id)}` })
   return told(id)
 }
 /** Makes a timer of a call due now. */

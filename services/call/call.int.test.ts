@@ -211,13 +211,10 @@ describe('an agent', () => {
     if (!first || !winner || !last || !group) throw new Error('three legs')
     for (const leg of [first, winner, last]) await asterisk.ring(leg.channel_id)
     await Promise.all([asterisk.answer(winner.channel_id), asterisk.answer(last.channel_id)])
-    const rows = await until(
-      async () => {
-        const all = await Promise.all(made.calls.map(row => read(row.id)))
-        return all.filter(row => row.status === 'completed').length === 2 ? all : undefined
-      },
-      { timeout_ms: 10_000 },
-    )
+    const rows = await until(async () => {
+      const all = await Promise.all(made.calls.map(row => read(row.id)))
+      return all.filter(row => row.status === 'completed').length === 2 ? all : undefined
+    })
     const [up] = rows.filter(row => row.status === 'active')
     for (const row of rows.filter(one => one.id !== up?.id))
       expect(row).toMatchObject({ hangup_by: 'local', hangup_cause: 'originator_cancel' })
