@@ -14,7 +14,7 @@ const head = `# VoIPBIN
 - Base path: \`/v1.0\` of the gateway that serves this file; \`/auth/*\` has no prefix.
 - Credentials: \`Authorization: AccessKey ak_…\`, or \`Authorization: Bearer <token>\` with the token of \`POST /auth/login\`.
 - JSON in snake_case; unknown fields in a request are a 400; ids are UUIDs; \`tm_*\` are RFC 3339 in UTC with microseconds.
-- Lists return \`{"result": […], "next_page_token": ""}\`, newest first; pass \`page_size\` (at most 100) and \`page_token\`.
+- Lists return \`{"result": […], "next_page_token": ""}\`, newest first; pass \`page_size\` (at most 100) and \`page_token\`, the answer's \`next_page_token\`, with the same filters.
 - Errors return \`{"error": {"status", "reason", "message", "request_id", "details"}}\`; branch on \`reason\`.
 - Creates take an \`Idempotency-Key\`: the same key and body return the same response for 24 hours. Retry on 408, 429, 500, 503 and 504, after \`Retry-After\` where it is sent.
 - Phone numbers are E.164 with a plus. An address is \`{"type": "tel" | "sip" | "extension" | "agent", "target": "…"}\`.

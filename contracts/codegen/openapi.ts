@@ -12,7 +12,7 @@ const description = `Make and control calls, build call flows, and manage number
 
 - **Credentials.** Send an access key as \`Authorization: AccessKey ak_…\`, or the token of [a login](#tag/auth/POST/auth/login) as \`Authorization: Bearer …\`.
 - **Format.** JSON in snake_case. Ids are UUIDs. Times are RFC 3339 in UTC. Phone numbers are E.164 with a plus.
-- **Lists.** \`{ "result": […], "next_page_token": "…" }\`, newest first. Pass the token as \`page_token\` to get the next page; it is empty on the last one.
+- **Lists.** \`{ "result": […], "next_page_token": "…" }\`, newest first. Pass the token as \`page_token\`, with the same filters, to get the next page; it is empty on the last one.
 - **Errors.** Every error has the same body. Branch on \`reason\`; \`details\` names each invalid field. Quote \`request_id\` when you ask for help.
 - **Safe retries.** Send an \`Idempotency-Key\` with every request that must not happen twice: the same key and body return the same response for 24 hours.
 - **Events.** Calls change after the response. [The events](/docs/events) tell you, by WebSocket or webhook.`

@@ -51,7 +51,7 @@ export interface ListAgentAddressesInput {
 export interface ListAgentsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only agents in this presence status. */
   status?: AgentStatus

@@ -51,7 +51,7 @@ export type GetOwnBillingAccountInput = Record<never, never>
 export interface ListBillingAccountsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only the account of this customer. */
   customer_id?: string
@@ -61,7 +61,7 @@ export interface ListBillingAccountsInput {
 export interface ListBillingRatesInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only prices of this kind. */
   cost_type?: CostType
@@ -71,7 +71,7 @@ export interface ListBillingRatesInput {
 export interface ListBillingsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only rows about this kind of resource. */
   reference_type?: BillingReferenceType

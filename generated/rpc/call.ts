@@ -65,7 +65,7 @@ export interface HoldCallInput {
 export interface ListCallsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only calls in this status. */
   status?: CallStatus
@@ -93,7 +93,7 @@ export interface ListCallsInput {
 export interface ListGroupcallsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only group calls in this status. */
   status?: GroupcallStatus
@@ -105,7 +105,7 @@ export interface ListGroupcallsInput {
 export interface ListRecordingsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only recordings of this call. */
   call_id?: string

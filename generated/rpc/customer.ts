@@ -59,7 +59,7 @@ export type GetOwnCustomerInput = Record<never, never>
 export interface ListAccesskeysInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only keys made by this agent. */
   agent_id?: string
@@ -69,7 +69,7 @@ export interface ListAccesskeysInput {
 export interface ListAuditsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only entries about resources of this type. */
   resource_type?: string
@@ -89,7 +89,7 @@ export interface ListAuditsInput {
 export interface ListCustomersInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only customers in this status. */
   status?: CustomerStatus

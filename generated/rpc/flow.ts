@@ -46,7 +46,7 @@ export interface GetFlowInput {
 export interface ListActiveflowsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only runs of this flow. */
   flow_id?: string
@@ -64,7 +64,7 @@ export interface ListActiveflowsInput {
 export interface ListFlowsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only flows of exactly this name. */
   name?: string

@@ -31,7 +31,7 @@ export interface GetNumberInput {
 export interface ListAvailableNumbersInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only numbers of this type. */
   type?: NumberType
@@ -45,7 +45,7 @@ export interface ListAvailableNumbersInput {
 export interface ListNumbersInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only this number. */
   number?: PhoneNumber

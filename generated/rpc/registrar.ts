@@ -33,7 +33,7 @@ export interface ListExtensionContactsInput {
 export interface ListExtensionsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only the extension of this name. */
   extension?: string

@@ -42,7 +42,7 @@ export interface ListDialRoutesInput {
 export interface ListProvidersInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only carriers in this status. */
   status?: ProviderStatus
@@ -52,7 +52,7 @@ export interface ListProvidersInput {
 export interface ListRoutesInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only routes of this customer. */
   customer_id?: string

@@ -36,7 +36,7 @@ export interface GetStorageFileInput {
 export interface ListStorageFilesInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only files of this kind. */
   reference_type?: StorageFileReferenceType

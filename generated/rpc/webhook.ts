@@ -40,7 +40,7 @@ export interface GetWebhookReplayInput {
 export interface ListWebhookAttemptsInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only attempts to this endpoint. */
   webhook_id?: string
@@ -58,7 +58,7 @@ export interface ListWebhookAttemptsInput {
 export interface ListWebhookDeliveriesInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only deliveries to this endpoint. */
   webhook_id?: string
@@ -86,7 +86,7 @@ export interface ListWebhookDeliveriesInput {
 export interface ListWebhookReplaysInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only replays to this endpoint. */
   webhook_id?: string
@@ -96,7 +96,7 @@ export interface ListWebhookReplaysInput {
 export interface ListWebhooksInput {
   /** Maximum number of rows per page. */
   page_size: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
   page_token?: string
   /** Only endpoints in this status. */
   status?: WebhookStatus

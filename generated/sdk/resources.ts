@@ -53,7 +53,7 @@ export interface AccesskeysResource {
 export interface ListAccesskeysQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only keys made by this agent. */
   agent_id?: string
@@ -131,7 +131,7 @@ export interface ActiveflowsResource {
 export interface ListActiveflowsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only runs of this flow. */
   flow_id?: string
@@ -220,7 +220,7 @@ export interface AgentsResource {
 export interface ListAgentsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only agents in this presence status. */
   status?: AgentStatus
@@ -243,7 +243,7 @@ export interface AuditsResource {
 export interface ListAuditsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only entries about resources of this type. At most 64 characters. */
   resource_type?: string
@@ -306,7 +306,7 @@ export interface AvailableNumbersResource {
 export interface ListAvailableNumbersQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only numbers of this type. */
   type?: NumberType
@@ -366,7 +366,7 @@ export interface BillingAccountsResource {
 export interface ListBillingAccountsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only the account of this customer. */
   customer_id?: string
@@ -409,7 +409,7 @@ export interface BillingRatesResource {
 export interface ListBillingRatesQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only prices of this kind. */
   cost_type?: CostType
@@ -432,7 +432,7 @@ export interface BillingsResource {
 export interface ListBillingsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only rows about this kind of resource. */
   reference_type?: BillingReferenceType
@@ -574,7 +574,7 @@ export interface CallsResource {
 export interface ListCallsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only calls in this status. */
   status?: CallStatus
@@ -663,7 +663,7 @@ export interface CustomersResource {
 export interface ListCustomersQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only customers in this status. */
   status?: CustomerStatus
@@ -725,7 +725,7 @@ export interface ExtensionsResource {
 export interface ListExtensionsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only the extension of this name. At most 64 characters. */
   extension?: string
@@ -776,7 +776,7 @@ export interface FlowsResource {
 export interface ListFlowsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only flows of exactly this name. At most 255 characters. */
   name?: string
@@ -806,7 +806,7 @@ export interface GroupcallsResource {
 export interface ListGroupcallsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only group calls in this status. */
   status?: GroupcallStatus
@@ -884,7 +884,7 @@ export interface NumbersResource {
 export interface ListNumbersQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only this number. At most 16 characters. */
   number?: PhoneNumber
@@ -933,7 +933,7 @@ export interface ProvidersResource {
 export interface ListProvidersQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only carriers in this status. */
   status?: ProviderStatus
@@ -976,7 +976,7 @@ export interface GetRecordingFileQuery {
 export interface ListRecordingsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only recordings of this call. */
   call_id?: string
@@ -1032,7 +1032,7 @@ export interface RoutesResource {
 export interface ListRoutesQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only routes of this customer. */
   customer_id?: string
@@ -1089,7 +1089,7 @@ export interface GetStorageFileContentQuery {
 export interface ListStorageFilesQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only files of this kind. */
   reference_type?: StorageFileReferenceType
@@ -1110,7 +1110,7 @@ export interface WebhookAttemptsResource {
 export interface ListWebhookAttemptsQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only attempts to this endpoint. */
   webhook_id?: string
@@ -1154,7 +1154,7 @@ export interface WebhookDeliveriesResource {
 export interface ListWebhookDeliveriesQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only deliveries to this endpoint. */
   webhook_id?: string
@@ -1214,7 +1214,7 @@ export interface WebhookReplaysResource {
 export interface ListWebhookReplaysQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only replays to this endpoint. */
   webhook_id?: string
@@ -1275,7 +1275,7 @@ export interface WebhooksResource {
 export interface ListWebhooksQuery {
   /** Maximum number of rows per page. 1 to 100. */
   page_size?: number
-  /** `next_page_token` of the previous page. Leave it out for the first page. At most 500 characters. */
+  /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. At most 500 characters. */
   page_token?: string
   /** Only endpoints in this status. */
   status?: WebhookStatus

@@ -3987,7 +3987,7 @@ export interface operations {
                 agent_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -4341,7 +4341,7 @@ export interface operations {
                 flow_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only runs in this status. */
                 status?: ActiveflowStatus;
@@ -4775,7 +4775,7 @@ export interface operations {
             query?: {
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only agents in this presence status. */
                 status?: AgentStatus;
@@ -5301,7 +5301,7 @@ export interface operations {
                 actor_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only entries about the resource with this id. */
                 resource_id?: string;
@@ -5391,7 +5391,7 @@ export interface operations {
                 country_code?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only numbers with this prefix. */
                 prefix?: string;
@@ -5591,7 +5591,7 @@ export interface operations {
                 customer_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -5855,7 +5855,7 @@ export interface operations {
                 cost_type?: CostType;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -6086,7 +6086,7 @@ export interface operations {
             query?: {
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only rows about the resource with this id. */
                 reference_id?: string;
@@ -6188,7 +6188,7 @@ export interface operations {
                 groupcall_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only calls whose source has exactly this target. */
                 source_target?: string;
@@ -7167,7 +7167,7 @@ export interface operations {
                 email?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only customers in this status. */
                 status?: CustomerStatus;
@@ -7484,7 +7484,7 @@ export interface operations {
                 extension?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** `true`: only extensions with a registered phone. `false`: only those without. */
                 registered?: boolean;
@@ -7719,7 +7719,7 @@ export interface operations {
                 name?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
             };
             header?: never;
@@ -7970,7 +7970,7 @@ export interface operations {
                 master_call_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only group calls in this status. */
                 status?: GroupcallStatus;
@@ -8259,7 +8259,7 @@ export interface operations {
                 number?: PhoneNumber;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only numbers of this type. */
                 type?: NumberType;
@@ -8522,7 +8522,7 @@ export interface operations {
             query?: {
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only carriers in this status. */
                 status?: ProviderStatus;
@@ -8777,7 +8777,7 @@ export interface operations {
                 call_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only recordings in this status. */
                 status?: RecordingStatus;
@@ -8980,7 +8980,7 @@ export interface operations {
                 customer_id?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only routes to this carrier. */
                 provider_id?: string;
@@ -9244,7 +9244,7 @@ export interface operations {
             query?: {
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only files of the thing with this id. */
                 reference_id?: string;
@@ -9504,7 +9504,7 @@ export interface operations {
                 outcome?: WebhookAttemptOutcome;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Created at this time or later. */
                 tm_create_from?: string;
@@ -9564,7 +9564,7 @@ export interface operations {
                 event_type?: string;
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only events about the resource with this id. */
                 resource_id?: string;
@@ -9728,7 +9728,7 @@ export interface operations {
             query?: {
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only replays to this endpoint. */
                 webhook_id?: string;
@@ -9938,7 +9938,7 @@ export interface operations {
             query?: {
                 /** Maximum number of rows per page. */
                 page_size?: number;
-                /** `next_page_token` of the previous page. Leave it out for the first page. */
+                /** `next_page_token` of the previous page, with the same filters. Leave it out for the first page. */
                 page_token?: string;
                 /** Only endpoints in this status. */
                 status?: WebhookStatus;

@@ -7,6 +7,7 @@ import type { Exchange } from './exchange.ts'
 import type { Gate } from './gate.ts'
 import { type Answer, type IdempotencyStore, readIdempotencyKey } from './idempotency.ts'
 import { firstForeign, firstMissing, type Owners } from './owners.ts'
+import { bindPageToken, openPageToken } from './page-tokens.ts'
 import type { Rpc } from './rpc.ts'
 
 type Input = Record<string, unknown>
@@ -45,7 +46,7 @@ async function readInput(exchange: Exchange): Promise<Input> {
   const query = readQuery(exchange)
   const checked = route.validate({ path: exchange.params, query, body })
   if (!checked.ok) throw fail.invalid('The request is not valid.', ...checked.details.map(detail => orRepeated(detail, query)))
-  return checked.input
+  return openPageToken(exchange, checked.input)
 }
 
 type Query = Record<string, string | string[]>
@@ -155,7 +156,7 @@ async function call(exchange: Exchange, input: Input, stages: Stages, message_id
     stages.rpc.call(caller, route.rpc, input, message_id === undefined ? undefined : { message_id }),
   )
   if (route.owner === 'customer') checkOwner(output, caller.customer_id, exchange, stages)
-  return { status: route.status, body: JSON.stringify(route.project(output)) }
+  return { status: route.status, body: JSON.stringify(bindPageToken(exchange, input, route.project(output))) }
 }
 
 /** Callers branch on reasons, so one that the contract does not declare must not reach them: it is our fault, and an alert. */

@@ -32,6 +32,23 @@ function rows(): Row[] {
     ({ ...base, rpc: row.id, request: { body_required: false }, project: (output: unknown) => output, ...row }) as Row
   const params = z.strictObject({ id: uuid })
   const body = z.strictObject({ name: z.string().min(1).max(20), part_id: uuid.optional(), permissions: z.array(z.string()).optional() })
+  const list = {
+    method: 'get',
+    permission: 'widget_read',
+    request: {
+      query: z.strictObject({
+        page_size: z.coerce.number().int().min(1).max(100).default(50),
+        page_token: z.string().max(500).optional(),
+        part_id: uuid.optional(),
+      }),
+      body_required: false,
+    },
+    refs: [{ ...part, in: 'query' }],
+    project: (output: unknown) => {
+      const { result, next_page_token } = output as { result: unknown[]; next_page_token: string }
+      return { result: result.map(projectWidget), next_page_token }
+    },
+  } as const
   const auth = {
     owner: 'self',
     override: true,
@@ -40,18 +57,8 @@ function rows(): Row[] {
     errors: ['LOGIN_FAILED', 'AGENT_REQUIRED'],
   } as const
   return [
-    make({
-      id: 'listWidgets',
-      method: 'get',
-      path: '/v1.0/widgets',
-      permission: 'widget_read',
-      request: {
-        query: z.strictObject({ page_size: z.coerce.number().int().min(1).max(100).default(50), part_id: uuid.optional() }),
-        body_required: false,
-      },
-      refs: [{ ...part, in: 'query' }],
-      project: value => ({ result: (value as { result: unknown[] }).result.map(projectWidget), next_page_token: '' }),
-    }),
+    make({ ...list, id: 'listWidgets', path: '/v1.0/widgets' }),
+    make({ ...list, id: 'listSpares', path: '/v1.0/spares', rpc: 'listWidgets' }),
     make({
       id: 'getWidget',
       method: 'get',

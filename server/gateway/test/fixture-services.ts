@@ -5,12 +5,14 @@ import {
   type EventRow,
   type MethodRow,
   owned,
+  type PageInput,
   type Service,
+  selectPage,
   systemTables,
   uuid7,
   type Validator,
 } from '@voipbin/kernel'
-import { and, eq } from 'drizzle-orm'
+import { and, eq, getTableColumns } from 'drizzle-orm'
 import { mysqlTable, varchar } from 'drizzle-orm/mysql-core'
 import { z } from 'zod'
 
@@ -120,12 +122,13 @@ function operations(state: FixtureState): Record<string, Record<string, Operatio
       listWidgets: {
         method: 'GET',
         route: '/v1/widgets',
-        query: ['page_size', 'part_id'],
-        input: z.object({ page_size: z.coerce.number().optional(), part_id: z.string().optional() }),
-        handler: async ctx => ({
-          result: await ctx.db.select().from(widgets).where(eq(widgets.customer_id, ctx.customer_id)),
-          next_page_token: '',
-        }),
+        query: ['page_size', 'page_token', 'part_id'],
+        input: z.object({ page_size: z.coerce.number().optional(), page_token: z.string().optional(), part_id: z.string().optional() }),
+        handler: async (ctx, { part_id, ...page }: PageInput & { part_id?: string }) => {
+          const part = part_id === undefined ? undefined : eq(widgets.part_id, part_id)
+          const where = and(eq(widgets.customer_id, ctx.customer_id), part)
+          return selectPage(ctx.db, widgets, getTableColumns(widgets), { ...page, where })
+        },
       },
       createWidget: {
         method: 'POST',

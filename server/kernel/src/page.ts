@@ -1,7 +1,7 @@
 import { and, desc, eq, gte, inArray, is, isNull, lt, or, SQL } from 'drizzle-orm'
 import type { MySqlColumn, MySqlTable } from 'drizzle-orm/mysql-core'
 import type { Db } from './context.ts'
-import { generalError } from './errors.ts'
+import { type AppError, generalError } from './errors.ts'
 
 export interface PageInput {
   /** 1–100, default 50. */
@@ -42,11 +42,17 @@ export function parsePageToken(token: string): Position {
   const valid =
     time.test(position.tm_create) && !Number.isNaN(Date.parse(position.tm_create)) && position.id !== '' && position.id.length <= 64
   if (valid && pageToken(position) === token) return position
-  throw generalError('INVALID_ARGUMENT', {
-    message: 'page_token is not one this list has given',
-    details: [{ field: '/page_token', rule: 'page_token', expected: 'the next_page_token of the page before, unchanged' }],
-  })
+  throw invalidPageToken()
 }
+
+/** What a list answers for a `page_token` that is not its own. */
+export const invalidPageToken = (): AppError =>
+  generalError('INVALID_ARGUMENT', {
+    message: 'page_token is not one this list has given',
+    details: [
+      { field: '/page_token', rule: 'page_token', expected: 'the next_page_token of the page before, unchanged, with the same filters' },
+    ],
+  })
 
 // Not instanceof: a service may have its own copy of drizzle.
 const isSql = (where: SQL | object): where is SQL => is(where, SQL)
