@@ -10,7 +10,7 @@ import { type Answer, bearer, findings, undeclared, World } from './world.ts'
 const seed = Number(process.env.VOIPBIN_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
 const runs = Number(process.env.VOIPBIN_FUZZ_RUNS ?? 20)
 /** No operation of these takes so long by right: none waits for anything outside. */
-const hang_ms = 20_000
+const hang_ms = 60_000
 
 let world: World
 let own: Record<string, string>

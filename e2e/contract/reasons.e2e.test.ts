@@ -75,13 +75,17 @@ test('a call that somebody has answered', async () => {
   }
 })
 
+/** No request brings these about, a busy machine does: that one was seen says nothing. */
+const byLoad: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'CONFLICT'])
+
 test('is all that the contract declares, but for a list that only gets shorter', () => {
   const { operations, refusals } = stage.world
   const declared = operations.flatMap(({ id, reasons }) => [...reasons].map(reason => ({ pair: `${id} ${reason}`, reason })))
   expect(declared.length).toBeGreaterThan(1_500)
   const missing = declared.filter(({ pair, reason }) => !refusals.has(pair) && !unseen.has(reason) && !unseen.has(pair))
   expect(missing.map(({ pair }) => pair)).toEqual([])
-  const seen = declared.filter(({ pair, reason }) => refusals.has(pair) && (unseen.has(pair) || unseen.has(reason)))
+  const listed = declared.filter(({ pair, reason }) => unseen.has(pair) || (unseen.has(reason) && !byLoad.has(reason)))
+  const seen = listed.filter(({ pair }) => refusals.has(pair))
   expect(seen.map(({ pair }) => pair)).toEqual([])
 })
 

@@ -152,7 +152,7 @@ const filledIn = (text: string): string => [...values].reduce((filled, [from, to
 const commonLines = (): string => `${shown.find(({ page }) => page === 'quickstart.md')?.text}AUTH=$(state auth_url)\n`
 
 async function run(sample: Sample, expected: Expected): Promise<string> {
-  if (sample.page === 'softphone.md') return runInPage(fileOf(sample), 30_000)
+  if (sample.page === 'softphone.md') return runInPage(fileOf(sample), 60_000)
   const program = sample.language === 'sh' ? shell(sample) : typescript(sample)
   return expected instanceof RegExp ? program.output(60_000) : program.outputUntil(expected.until, passingCall, 60_000)
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../../voip/testing/wait.ts'
 import { bridges } from '../support/asterisk.ts'
 import { BrowserPhone } from '../support/browser-phone.ts'
 import { mediaSides } from '../support/inside-leg.ts'
@@ -90,7 +91,7 @@ test('browser calls browser: one bridge, and hold and mute act on the sound', as
   })
   // hold and unhold by the phone
   expect(await recorder.expectSteps(leg.id, talked(...changes(2), 'call.updated:terminating'))).toMatchObject({ hangup_by: 'local' })
-  expect(await newBridges()).toEqual([])
+  await until('the bridge to be gone', async () => (await newBridges()).length === 0)
   await recorder.expectLedger([])
   await recorder.expectAudit(first.id, { action: 'create', actor_type: 'system' })
 })

@@ -24,7 +24,8 @@ async function refused(reason: string): Promise<number> {
 async function counted(reason: string, work: () => Promise<unknown>): Promise<void> {
   const before = await refused(reason)
   await work()
-  await until(`${reason} counted`, async () => (await refused(reason)) === before + 1)
+  // more than once where a late answer made the sender repeat itself
+  await until(`${reason} counted`, async () => (await refused(reason)) > before)
 }
 
 const invite = (status: number, values: Record<string, string | number> = {}) =>

@@ -93,5 +93,5 @@ test('the commands of the table exist', async () => {
   expect(named.length).toBeGreaterThan(4)
   expect(named.filter(name => scripts[name] === undefined)).toEqual([])
   const urls = [...readme.matchAll(/`http:\/\/127\.0\.0\.1:8080(\/[^`]*)`|and `(\/[a-z.]+json)`/g)].map(([, one, two]) => one ?? two ?? '')
-  for (const path of urls) await until(path, async () => (await fetch(new URL(path, state.api_url))).status === 200, 2_000)
+  for (const path of urls) await until(path, async () => (await fetch(new URL(path, state.api_url))).status === 200)
 })

@@ -120,7 +120,6 @@ test('a call is made, and its events reach a local program as webhooks that it v
         .out()
         .split('\n')
         .filter(line => line.includes(id)).length === got.length,
-    5_000,
   )
   expect(listening.out()).toMatch(/call\.hungup +\S+ {2}→ 200 in \d+ ms/)
   listening.child.kill('SIGINT')

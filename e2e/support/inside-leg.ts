@@ -53,7 +53,7 @@ async function command(port: number, body: Record<string, string>): Promise<Reco
   const pairs = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1))
   socket.send(`${process.pid}_${performance.now()} d${pairs.map(([name, value]) => text(name) + text(value)).join('')}e`, port, '127.0.0.1')
   try {
-    const got = await until('an answer of rtpengine', () => answer, 3_000)
+    const got = await until('an answer of rtpengine', () => answer)
     return dictionary(decode(got.slice(got.indexOf(' ') + 1)))
   } finally {
     socket.close()
@@ -114,14 +114,10 @@ export async function captureRtp(port: number, count: number): Promise<Captured>
     complaint += data
   })
   try {
-    await until(
-      `${count} packets to port ${port}`,
-      () => {
-        if (child.exitCode !== null) throw new Error(complaint)
-        return rtpOf(pcap).length >= count
-      },
-      15_000,
-    )
+    await until(`${count} packets to port ${port}`, () => {
+      if (child.exitCode !== null) throw new Error(complaint)
+      return rtpOf(pcap).length >= count
+    })
   } finally {
     await end(child)
     rmSync(inst, { recursive: true, force: true })

@@ -9,7 +9,7 @@ export interface Answer {
 }
 
 /** Longest that any request may take, in milliseconds. */
-const LIMIT_MS = 15_000
+const LIMIT_MS = 45_000
 
 /**
  * Sends requests all the time, in turn to each gateway. A gateway that is not there is passed over, as a load balancer does; everything else is kept.

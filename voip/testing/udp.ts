@@ -6,7 +6,7 @@ export async function exchange(
   target: { ip: string; port: number },
   message: string | Buffer,
   enough: (answer: string) => boolean,
-  timeout_ms = 2_000,
+  timeout_ms = 30_000,
 ): Promise<string> {
   const socket = createSocket('udp4')
   let answer = ''
