@@ -17,7 +17,7 @@ afterEach(() => {
   for (const client of clients.splice(0)) client.close()
 })
 function connect(url: string, options: Partial<RealtimeOptions> = {}): Realtime {
-  const client = new Realtime({ baseUrl: url, accessKey: 'ak_1', maxDelay_ms: 20, timeoutMs: 5000, ...options })
+  const client = new Realtime({ baseUrl: url, accessKey: 'ak_1', maxDelayMs: 20, timeoutMs: 5000, ...options })
   clients.push(client)
   return client
 }

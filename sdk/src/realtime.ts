@@ -52,7 +52,7 @@ export interface RealtimeOptions {
   /** For runtimes without a global WebSocket, such as Node 20: that of the package `ws`. */
   WebSocket?: typeof WebSocket | undefined
   /** Longest pause between attempts to connect, in milliseconds. Default 30,000. */
-  maxDelay_ms?: number | undefined
+  maxDelayMs?: number | undefined
   /** For connecting, for every answer and for the token source, in milliseconds. Default 10,000. */
   timeoutMs?: number | undefined
   /** Told about every change of the connection. */
@@ -298,7 +298,7 @@ export class Realtime {
   /** Tries again after a random pause, up to a limit that doubles. */
   #later(): void {
     this.#failures++
-    const longest = Math.min(this.#options.maxDelay_ms ?? 30_000, 250 * 2 ** Math.min(this.#failures, 10))
+    const longest = Math.min(this.#options.maxDelayMs ?? 30_000, 250 * 2 ** Math.min(this.#failures, 10))
     clearTimeout(this.#retry)
     // A failure has been reported by the attempt itself.
     this.#retry = setTimeout(() => void this.connect().catch(() => undefined), Math.random() * longest)

@@ -7,7 +7,7 @@ export interface Identity {
   /** What a person would dial: the user part of the URI. */
   target: string
   /** Name sent by the other side, empty when there is none. */
-  display_name: string
+  displayName: string
 }
 
 /**

@@ -5,9 +5,8 @@ import type { Logger } from './log.ts'
 export interface CallContext {
   readonly ua: UA
   readonly domain: string
-  readonly display_name: string | undefined
   readonly log: Logger
-  readonly ice_servers: RTCIceServer[]
+  readonly iceServers: RTCIceServer[]
   readonly isConnected: () => boolean
   /** Asks the server whether the connection is still good. */
   readonly checkConnection: () => void

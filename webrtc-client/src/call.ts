@@ -16,13 +16,13 @@ export interface CallEvents {
   /** Anything a user could see has changed: state, hold, mute, early media, interruption, cause. */
   change: Call
   state: CallState
-  ended: { cause: CallCause; sip_code: number | undefined }
+  ended: { cause: CallCause; sipCode: number | undefined }
   /** The far end sent a tone by SIP INFO. (RFC 4733 tones are audio to a browser and cannot be seen.) */
   dtmf: { tone: string }
   /** The browser wants a user gesture before it plays sound: call `resumeAudio()` from one. */
-  audio_blocked: undefined
+  audioBlocked: undefined
   /** The microphone was unplugged. `label` names the one that took its place; empty: there is none, the other side hears silence. */
-  microphone_lost: { label: string }
+  microphoneLost: { label: string }
 }
 
 export interface CallOptions {
@@ -37,21 +37,21 @@ export type CallTimings = Partial<Record<'microphone' | 'invite' | 'ringing' | '
 export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   readonly id = Array.from(crypto.getRandomValues(new Uint8Array(8)), byte => byte.toString(16).padStart(2, '0')).join('')
   readonly direction: 'incoming' | 'outgoing'
-  readonly created_at = new Date()
+  readonly createdAt = new Date()
   readonly timings: CallTimings = {}
   remote: Identity
-  answered_at: Date | undefined
-  ended_at: Date | undefined
+  answeredAt: Date | undefined
+  endedAt: Date | undefined
   /** This side sends silence. May be set before the call is answered. */
   muted = false
   /** The audio has stopped because the network changed or is gone. It is being repaired; a call whose audio stays away for 45 s ends with `network_failure`. */
   interrupted = false
   /** The other side has put this side on hold. */
-  remote_held = false
+  remoteHeld = false
   /** The network plays ringing or an announcement itself: no ringing tone of ours. */
-  early_media = false
+  earlyMedia = false
   cause: CallCause | undefined
-  sip_code: number | undefined
+  sipCode: number | undefined
   /** Why the call failed on this side, e.g. a MicrophoneError. */
   error: Error | undefined
 
@@ -79,8 +79,8 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
       constraints: context.audioConstraints,
       sender: () => this.#session?.connection?.getSenders().find(({ track }) => track?.kind === 'audio'),
       onLost: label => {
-        context.log.warn('microphone lost', { call_id: this.id, replaced: label !== '' })
-        this.emit('microphone_lost', { label })
+        context.log.warn('microphone lost', { callId: this.id, replaced: label !== '' })
+        this.emit('microphoneLost', { label })
       },
     })
     if (session) this.#follow(session)
@@ -91,17 +91,17 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   }
 
   /** Milliseconds since the answer, final after the end; 0 for a call that was never answered. A clock that is set does not change it. */
-  get duration_ms(): number {
+  get durationMs(): number {
     return this.#answered && (this.#ended || performance.now()) - this.#answered
   }
 
   /** SIP Call-ID, empty before the INVITE is made. */
-  get sip_call_id(): string {
+  get sipCallId(): string {
     return this.#session?.id ?? ''
   }
 
   /** What the other side says, for recording or a level meter; undefined before there is any. */
-  get remote_stream(): MediaStream | undefined {
+  get remoteStream(): MediaStream | undefined {
     return this.#speaker?.stream
   }
 
@@ -155,7 +155,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   hangup(): void {
     if (this.#state === 'ended') return
     const session = this.#session
-    const byUser: EndFacts = isEstablished(this.#state) ? { stack_cause: 'Terminated' } : { stack_cause: 'Canceled' }
+    const byUser: EndFacts = isEstablished(this.#state) ? { stackCause: 'Terminated' } : { stackCause: 'Canceled' }
     if (!session) {
       this.#end(byUser)
       return
@@ -195,7 +195,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     const text = parseTones(tones)
     if (!session || this.#state !== 'active') throw this.#invalid('sendDtmf')
     if (options.transport === 'info') {
-      session.sendDTMF(text, { duration: options.duration_ms ?? 160, interToneGap: options.gap_ms ?? 70 })
+      session.sendDTMF(text, { duration: options.durationMs ?? 160, interToneGap: options.gapMs ?? 70 })
       return
     }
     const sent = new AbortController()
@@ -229,7 +229,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   refresh(): void {
     const session = this.#session
     if (!session || !isEstablished(this.#state)) return
-    this.#context.log.info('call refreshed after reconnect', { call_id: this.id, ice_restart: this.interrupted })
+    this.#context.log.info('call refreshed after reconnect', { callId: this.id, iceRestart: this.interrupted })
     if (this.interrupted) this.#restartIce()
     else refreshTarget(session, () => !session.isEnded() && session.terminate())
   }
@@ -245,7 +245,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     session.on('sending', () => this.#time('invite'))
     session.on('progress', (event: IncomingEvent | OutgoingEvent) => {
       if (this.direction === 'incoming') return
-      this.early_media ||= 'response' in event && Boolean(event.response?.body)
+      this.earlyMedia ||= 'response' in event && Boolean(event.response?.body)
       this.#time('ringing')
       this.#move('ringing')
       this.emit('change', this)
@@ -253,7 +253,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     session.on('accepted', () => {
       this.#time('answered')
       this.#answered = performance.now()
-      this.answered_at = new Date()
+      this.answeredAt = new Date()
       this.#move('active')
     })
     session.on('hold', ({ originator }) => this.#onHold(originator, true))
@@ -270,7 +270,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
 
   #listenTo(session: RTCSession): void {
     const { connection } = session
-    const speaker = new Speaker(this.#context.log, () => this.emit('audio_blocked', undefined))
+    const speaker = new Speaker(this.#context.log, () => this.emit('audioBlocked', undefined))
     this.#speaker = speaker
     connection.addEventListener('track', ({ track }) => speaker.add(track))
     const device = this.#context.speakerId()
@@ -284,7 +284,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     this.#path = new MediaPath(connection, {
       onInterrupted: interrupted => {
         this.interrupted = interrupted
-        this.#context.log.warn('media path', { call_id: this.id, interrupted })
+        this.#context.log.warn('media path', { callId: this.id, interrupted })
         if (interrupted) this.#context.checkConnection()
         this.emit('change', this)
       },
@@ -323,19 +323,19 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     // Without a connection the stack would end the call over the failed re-INVITE.
     if (!this.#context.isConnected()) throw new PhoneError('not_connected')
     await new Promise<void>((resolve, reject) => {
-      const off = this.on('ended', () => reject(new PhoneError('hold_failed', { call_id: this.id })))
+      const off = this.on('ended', () => reject(new PhoneError('hold_failed', { callId: this.id })))
       const done = () => {
         off()
         resolve()
       }
       if (start(session, done)) return
       off()
-      reject(new PhoneError('hold_failed', { call_id: this.id, busy: true }))
+      reject(new PhoneError('hold_failed', { callId: this.id, busy: true }))
     })
   }
 
   #onHold(originator: string, on: boolean): void {
-    if (originator === 'remote') this.remote_held = on
+    if (originator === 'remote') this.remoteHeld = on
     else this.#move(on ? 'held' : 'active')
     this.emit('change', this)
   }
@@ -356,7 +356,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   #move(to: CallState): void {
     if (!canMove(this.#state, to)) return
     this.#state = to
-    this.#context.log.info('call state', { call_id: this.id, state: to })
+    this.#context.log.info('call state', { callId: this.id, state: to })
     this.emit('state', to)
     this.emit('change', this)
   }
@@ -364,8 +364,8 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   #end(facts: EndFacts): void {
     if (this.#state === 'ended') return
     this.cause ??= callCause(facts)
-    this.sip_code ??= facts.sip_code
-    this.ended_at = new Date()
+    this.sipCode ??= facts.sipCode
+    this.endedAt = new Date()
     this.#ended = performance.now()
     this.interrupted = false
     this.#microphone.close()
@@ -374,12 +374,12 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     // The stack closes it with the BYE, which without a connection may be long in coming.
     this.#session?.connection?.close()
     this.#move('ended')
-    this.emit('ended', { cause: this.cause, sip_code: this.sip_code })
+    this.emit('ended', { cause: this.cause, sipCode: this.sipCode })
   }
 
   #fail(error: unknown): void {
     this.error = error instanceof Error ? error : new Error(String(error))
-    this.#context.log.warn('call failed on this side', { call_id: this.id, error: this.error.message })
+    this.#context.log.warn('call failed on this side', { callId: this.id, error: this.error.message })
     this.cause = 'failed'
     this.#end({})
   }
@@ -389,10 +389,10 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
   }
 
   #pcConfig(): RTCConfiguration {
-    return { iceServers: this.#context.ice_servers, rtcpMuxPolicy: 'require' }
+    return { iceServers: this.#context.iceServers, rtcpMuxPolicy: 'require' }
   }
 
   #invalid(operation: string): PhoneError {
-    return new PhoneError('invalid_state', { operation, state: this.#state, call_id: this.id })
+    return new PhoneError('invalid_state', { operation, state: this.#state, callId: this.id })
   }
 }

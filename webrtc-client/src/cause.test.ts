@@ -2,18 +2,18 @@ import { expect, test } from 'vitest'
 import { callCause, reasonOf } from './cause.ts'
 
 test.each([
-  { facts: { stack_cause: 'Terminated' }, want: 'normal_clearing' },
-  { facts: { stack_cause: 'Terminated', reason_header: 'Q.850;cause=16' }, want: 'normal_clearing' },
-  { facts: { stack_cause: 'Canceled' }, want: 'originator_cancel' },
-  { facts: { stack_cause: 'Canceled', reason_header: 'SIP;cause=200;text="Call completed elsewhere"' }, want: 'answered_elsewhere' },
-  { facts: { sip_code: 486, stack_cause: 'Busy' }, want: 'user_busy' },
-  { facts: { sip_code: 600 }, want: 'user_busy' },
-  { facts: { sip_code: 603 }, want: 'call_rejected' },
-  { facts: { sip_code: 404 }, want: 'unallocated_number' },
-  { facts: { sip_code: 402 }, want: 'payment_required' },
-  { facts: { sip_code: 503 }, want: 'network_failure' },
-  { facts: { sip_code: 499 }, want: 'failed' },
-  { facts: { stack_cause: 'RTP Timeout' }, want: 'network_failure' },
+  { facts: { stackCause: 'Terminated' }, want: 'normal_clearing' },
+  { facts: { stackCause: 'Terminated', reasonHeader: 'Q.850;cause=16' }, want: 'normal_clearing' },
+  { facts: { stackCause: 'Canceled' }, want: 'originator_cancel' },
+  { facts: { stackCause: 'Canceled', reasonHeader: 'SIP;cause=200;text="Call completed elsewhere"' }, want: 'answered_elsewhere' },
+  { facts: { sipCode: 486, stackCause: 'Busy' }, want: 'user_busy' },
+  { facts: { sipCode: 600 }, want: 'user_busy' },
+  { facts: { sipCode: 603 }, want: 'call_rejected' },
+  { facts: { sipCode: 404 }, want: 'unallocated_number' },
+  { facts: { sipCode: 402 }, want: 'payment_required' },
+  { facts: { sipCode: 503 }, want: 'network_failure' },
+  { facts: { sipCode: 499 }, want: 'failed' },
+  { facts: { stackCause: 'RTP Timeout' }, want: 'network_failure' },
   { facts: {}, want: 'failed' },
 ])('$facts is $want', ({ facts, want }) => expect(callCause(facts)).toBe(want))
 

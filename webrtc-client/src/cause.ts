@@ -47,11 +47,11 @@ const byStackCause: Record<string, CallCause> = {
 
 export interface EndFacts {
   /** Final status of the INVITE, when there was one. */
-  sip_code?: number | undefined
+  sipCode?: number | undefined
   /** `Reason` header of the BYE or CANCEL (RFC 3326), e.g. `Q.850;cause=17` or `SIP;cause=200`. */
-  reason_header?: string | undefined
+  reasonHeader?: string | undefined
   /** What the SIP stack called it. */
-  stack_cause?: string | undefined
+  stackCause?: string | undefined
 }
 
 /** The part of a SIP message that says why a call ended. */
@@ -61,21 +61,21 @@ export interface EndMessage {
 }
 
 /** Facts of the last message of a call, if one came, and of what the SIP stack makes of it. */
-export const endFacts = (message: EndMessage | null, stack_cause: string): EndFacts => ({
-  sip_code: message?.status_code,
-  reason_header: message?.getHeader('Reason'),
-  stack_cause,
+export const endFacts = (message: EndMessage | null, stackCause: string): EndFacts => ({
+  sipCode: message?.status_code,
+  reasonHeader: message?.getHeader('Reason'),
+  stackCause,
 })
 
 /** One cause from what SIP says in three places; the most specific one wins. */
-export function callCause({ sip_code, reason_header, stack_cause }: EndFacts): CallCause {
-  const reason = reasonOf(reason_header)
+export function callCause({ sipCode, reasonHeader, stackCause }: EndFacts): CallCause {
+  const reason = reasonOf(reasonHeader)
   if (reason?.protocol === 'sip' && reason.cause === 200) return 'answered_elsewhere'
-  if (sip_code !== undefined && sip_code >= 300) return bySipCode[sip_code] ?? 'failed'
+  if (sipCode !== undefined && sipCode >= 300) return bySipCode[sipCode] ?? 'failed'
   if (reason?.protocol === 'q.850' && reason.cause === 17) return 'user_busy'
   if (reason?.protocol === 'q.850' && [18, 19].includes(reason.cause)) return 'no_answer'
   if (reason?.protocol === 'q.850' && reason.cause === 21) return 'call_rejected'
-  return byStackCause[stack_cause ?? ''] ?? 'failed'
+  return byStackCause[stackCause ?? ''] ?? 'failed'
 }
 
 /** First value of a `Reason` header (RFC 3326). */

@@ -4,15 +4,15 @@ export interface DtmfOptions {
   /** `rfc4733` sends the tones in the audio stream, `info` as SIP INFO (application/dtmf-relay). */
   transport?: 'rfc4733' | 'info'
   /** Length of one tone, 70–6000 ms. */
-  duration_ms?: number
+  durationMs?: number
   /** Silence after a tone, 50–6000 ms. */
-  gap_ms?: number
+  gapMs?: number
 }
 
 /** Upper case, without blanks. Throws `invalid_dtmf`. */
 export function parseTones(tones: string): string {
   const text = tones.replace(/\s/g, '').toUpperCase()
-  if (!/^[0-9A-D*#,]+$/.test(text)) throw new PhoneError('invalid_dtmf', { tones })
+  if (!/^[0-9A-D*#,]+$/.test(text)) throw new PhoneError('invalid_dtmf', { 'pii.tones': tones })
   return text
 }
 
@@ -20,12 +20,12 @@ export function parseTones(tones: string): string {
 export async function sendTones(
   connection: RTCPeerConnection,
   tones: string,
-  { duration_ms = 120, gap_ms = 70 }: DtmfOptions,
+  { durationMs = 120, gapMs = 70 }: DtmfOptions,
 ): Promise<void> {
   await connected(connection)
   const sender = connection.getSenders().find(({ track }) => track?.kind === 'audio')?.dtmf
   if (!sender?.canInsertDTMF) throw new PhoneError('dtmf_unavailable')
-  sender.insertDTMF(sender.toneBuffer + tones, duration_ms, gap_ms)
+  sender.insertDTMF(sender.toneBuffer + tones, durationMs, gapMs)
   await new Promise<void>(resolve => {
     const onTone = ({ tone }: RTCDTMFToneChangeEvent) => {
       if (tone !== '') return

@@ -47,14 +47,14 @@ export class PhoneError extends Error {
   }
 }
 
-/** The SIP server answered a REGISTER with `sip_code`, or with nothing (`undefined`). */
+/** The SIP server answered a REGISTER with `sipCode`, or with nothing (`undefined`). */
 export class RegistrationError extends PhoneError {
   override readonly name = 'RegistrationError'
-  readonly sip_code: number | undefined
+  readonly sipCode: number | undefined
 
   constructor(sipCode: number | undefined, context: Record<string, unknown> = {}) {
-    super(isFinalRefusal(sipCode) ? 'registration_refused' : 'registration_failed', { sip_code: sipCode, ...context })
-    this.sip_code = sipCode
+    super(isFinalRefusal(sipCode) ? 'registration_refused' : 'registration_failed', { sipCode: sipCode, ...context })
+    this.sipCode = sipCode
   }
 }
 

@@ -46,12 +46,12 @@ export class Keepalive {
   check(quietMs = 1_000): void {
     const socket = this.#sockets.find(candidate => candidate.isConnected())
     const asked = performance.now()
-    if (!socket || this.#deadline !== undefined || asked - socket.last_heard < quietMs) return
+    if (!socket || this.#deadline !== undefined || asked - socket.lastHeard < quietMs) return
     // Whatever is heard counts, also a refusal.
     this.#ua.sendOptions?.(this.#target, undefined, { eventHandlers: { succeeded: () => undefined, failed: () => undefined } })
     this.#deadline = setTimeout(() => {
       this.#deadline = undefined
-      if (socket.last_heard < asked) socket.drop('no answer to OPTIONS')
+      if (socket.lastHeard < asked) socket.drop('no answer to OPTIONS')
     }, this.#answerMs)
   }
 

@@ -91,7 +91,7 @@ const closeStream = (stream: MediaStream | undefined): void => {
 }
 
 export interface AudioDevice {
-  device_id: string
+  deviceId: string
   /** Empty until the microphone was allowed once. */
   label: string
 }
@@ -101,6 +101,6 @@ export async function listAudioDevices(): Promise<{ microphones: AudioDevice[]; 
   const media: MediaDevices | undefined = navigator.mediaDevices
   const devices = media ? await media.enumerateDevices() : []
   const of = (kind: MediaDeviceKind) =>
-    devices.filter(device => device.kind === kind).map(({ deviceId, label }) => ({ device_id: deviceId, label }))
+    devices.filter(device => device.kind === kind).map(({ deviceId, label }) => ({ deviceId: deviceId, label }))
   return { microphones: of('audioinput'), speakers: of('audiooutput') }
 }

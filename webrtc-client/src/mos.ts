@@ -1,12 +1,12 @@
 export interface NetworkQuality {
   codec: string
   /** Round trip of RTCP, both ways together. */
-  round_trip_time_ms: number
-  jitter_ms: number
+  roundTripTimeMs: number
+  jitterMs: number
   /** Share of packets of the last interval that did not arrive, 0–1. */
   loss: number
   /** What the jitter buffer adds. When unknown, twice the jitter is a good guess for an adaptive one. */
-  jitter_buffer_ms?: number | undefined
+  jitterBufferMs?: number | undefined
 }
 
 /**
@@ -26,9 +26,9 @@ const PACKET_AND_CODEC_MS = 25
  * Estimated mean opinion score, 1.0 (bad) to 4.4 (as good as a telephone gets), by the E-model of ITU-T G.107 with its default values: R = 93.2 − Id − Ie,eff.
  * Delay impairment Id is the usual simplification 0.024·d + 0.11·(d − 177.3) past 177.3 ms; packet loss is taken as random (BurstR 1).
  */
-export function estimateMos({ codec, round_trip_time_ms, jitter_ms, loss, jitter_buffer_ms = 2 * jitter_ms }: NetworkQuality): number {
+export function estimateMos({ codec, roundTripTimeMs, jitterMs, loss, jitterBufferMs = 2 * jitterMs }: NetworkQuality): number {
   const { ie, bpl } = codecs[codec.toUpperCase()] ?? { ie: 10, bpl: 10 }
-  const delay = round_trip_time_ms / 2 + jitter_buffer_ms + PACKET_AND_CODEC_MS
+  const delay = roundTripTimeMs / 2 + jitterBufferMs + PACKET_AND_CODEC_MS
   const delayImpairment = 0.024 * delay + (delay > 177.3 ? 0.11 * (delay - 177.3) : 0)
   const lossPercent = Math.min(1, Math.max(0, loss)) * 100
   const equipment = ie + (95 - ie) * (lossPercent / (lossPercent + bpl))

@@ -13,7 +13,7 @@ beforeEach(() => {
 })
 
 const phone = (options: Partial<ConstructorParameters<typeof Phone>[0]> = {}) =>
-  new Phone({ ws_url: edge.url, domain: edge.domain, username: '1001', password: 'right', ...options })
+  new Phone({ wsUrl: edge.url, domain: edge.domain, username: '1001', password: 'right', ...options })
 
 test('registers, and un-registers without being asked for credentials again', async () => {
   await using ours = phone()
@@ -46,17 +46,17 @@ test('a start right after a stop is not undone by the end of the stop', async ()
 
 test('refuses wrong credentials and does not try again', async () => {
   await using ours = phone({ password: 'wrong' })
-  await expect(ours.start()).rejects.toMatchObject({ name: 'RegistrationError', reason: 'registration_refused', sip_code: 401 })
+  await expect(ours.start()).rejects.toMatchObject({ name: 'RegistrationError', reason: 'registration_refused', sipCode: 401 })
   expect(edge.received).toHaveLength(2)
 })
 
 test('tells a server that is away from one that refuses', async () => {
-  await using ours = phone({ ws_url: 'ws://127.0.0.1:9/' })
+  await using ours = phone({ wsUrl: 'ws://127.0.0.1:9/' })
   await expect(ours.start()).rejects.toMatchObject({ name: 'PhoneError', reason: 'connection_failed' })
 })
 
 test('goes to the next address when the first is dead', async () => {
-  await using ours = phone({ ws_url: ['ws://127.0.0.1:9/', edge.url] })
+  await using ours = phone({ wsUrl: ['ws://127.0.0.1:9/', edge.url] })
   const registered = ours.once('registered')
   await expect(ours.start()).rejects.toMatchObject({ reason: 'connection_failed' })
   await registered
@@ -66,9 +66,9 @@ test('goes to the next address when the first is dead', async () => {
 test('tries again after an error that may pass', async () => {
   await using ours = phone()
   edge.refuse_register = 503
-  const failed = ours.once('registration_failed')
+  const failed = ours.once('registrationFailed')
   const registered = ours.once('registered')
-  await expect(ours.start()).rejects.toMatchObject({ reason: 'registration_failed', sip_code: 503 })
+  await expect(ours.start()).rejects.toMatchObject({ reason: 'registration_failed', sipCode: 503 })
   await failed
   edge.refuse_register = undefined
   await registered

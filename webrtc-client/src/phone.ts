@@ -14,22 +14,22 @@ import { SipSocket } from './sip-socket.ts'
 
 export interface PhoneOptions {
   /** Address of the SIP edge, `wss://…`; of several one is tried after the other. */
-  ws_url: string | readonly string[]
+  wsUrl: string | readonly string[]
   /** SIP domain of the customer, also the realm. */
   domain: string
   /** The extension. */
   username: string
   password: string
   /** Name shown to the other side. */
-  display_name?: string | undefined
+  displayName?: string | undefined
   /** Wishes for the microphone, e.g. `{ deviceId, echoCancellation: false }`. */
   audio?: MediaTrackConstraints
   /** STUN and TURN servers. None are needed when the media relay is reachable, as RTPEngine usually is. */
-  ice_servers?: RTCIceServer[]
-  /** Life of the registration in seconds, 60–3600. Renewed at about half of it. */
-  register_expires?: number
+  iceServers?: RTCIceServer[]
+  /** Life of the registration, 60–3600. Renewed at about half of it. */
+  registerExpiresSeconds?: number
   /** Calls at a time, one more is answered 486 Busy Here. */
-  max_calls?: number
+  maxCalls?: number
   log?: Logger
 }
 
@@ -41,7 +41,7 @@ export interface PhoneEvents {
   registered: undefined
   unregistered: undefined
   /** The phone tries again by itself unless `error.reason` is `registration_refused`. */
-  registration_failed: RegistrationError
+  registrationFailed: RegistrationError
   incoming: Call
   /** A call was added, changed its state or ended and was removed from `calls`. */
   calls: readonly Call[]
@@ -51,16 +51,24 @@ const STOP_MS = 2_500
 
 /** A SIP phone in a browser: registers over WebSocket, makes and takes calls over SRTP. */
 export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
-  readonly #options: Required<Omit<PhoneOptions, 'display_name'>> & { display_name: string | undefined }
+  readonly #options: Required<Omit<PhoneOptions, 'displayName'>> & { displayName: string | undefined }
   readonly #calls = new Set<Call>()
   #running: Running | undefined
   #registered = false
   #connection: ConnectionState = 'stopped'
   #speakerId = ''
 
-  constructor({ audio = {}, ice_servers = [], register_expires = 300, max_calls = 4, log = silent, display_name, ...rest }: PhoneOptions) {
+  constructor({
+    audio = {},
+    iceServers = [],
+    registerExpiresSeconds = 300,
+    maxCalls = 4,
+    log = silent,
+    displayName,
+    ...rest
+  }: PhoneOptions) {
     super()
-    this.#options = { audio, ice_servers, register_expires, max_calls, log, display_name, ...rest }
+    this.#options = { audio, iceServers, registerExpiresSeconds, maxCalls, log, displayName, ...rest }
   }
 
   get registered(): boolean {
@@ -82,15 +90,15 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
    */
   start(): Promise<void> {
     if (this.#running) return this.#running.started
-    const { ws_url, domain, username, password, display_name, register_expires, log } = this.#options
-    const sockets = (Array.isArray(ws_url) ? ws_url : [ws_url]).map(url => new SipSocket(url, log))
+    const { wsUrl, domain, username, password, displayName, registerExpiresSeconds, log } = this.#options
+    const sockets = (Array.isArray(wsUrl) ? wsUrl : [wsUrl]).map(url => new SipSocket(url, log))
     const ua = new UA({
       sockets: sockets.map((socket, index) => ({ socket, weight: sockets.length - index })),
       uri: `sip:${username}@${domain}`,
       password,
-      ...(display_name ? { display_name } : {}),
+      ...(displayName ? { display_name: displayName } : {}),
       register: true,
-      register_expires,
+      register_expires: registerExpiresSeconds,
       session_timers: false,
       no_answer_timeout: 180,
       connection_recovery_min_interval: 1,
@@ -118,7 +126,7 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
       onFailed: error => {
         if (!isCurrent()) return
         if (ua.isConnected()) started.reject(error)
-        this.emit('registration_failed', error)
+        this.emit('registrationFailed', error)
       },
     })
     ua.on('connecting', ({ attempts }) => isCurrent() && this.#setConnection(attempts ? 'reconnecting' : 'connecting', attempts))
@@ -189,7 +197,7 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     const uri = targetUri(target, this.#options.domain)
     const wrong = options.headers?.find(line => !/^[\w.!%*+`'~-]+:[^\r\n]*$/.test(line))
     if (wrong !== undefined) throw new PhoneError('invalid_header', { header: wrong })
-    const call = this.#add(new Call('outgoing', { uri, target: decodeUser(userOf(uri)), display_name: '' }, this.#context(running)))
+    const call = this.#add(new Call('outgoing', { uri, target: decodeUser(userOf(uri)), displayName: '' }, this.#context(running)))
     void call.dial(uri, options)
     return call
   }
@@ -211,12 +219,12 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
   }
 
   #onIncoming(session: RTCSession): void {
-    if (this.#calls.size >= this.#options.max_calls) {
+    if (this.#calls.size >= this.#options.maxCalls) {
       session.terminate({ status_code: 486 })
       return
     }
     const { uri, display_name } = session.remote_identity
-    const remote: Identity = { uri: `sip:${uri.user}@${uri.host}`, target: decodeUser(uri.user), display_name: display_name ?? '' }
+    const remote: Identity = { uri: `sip:${uri.user}@${uri.host}`, target: decodeUser(uri.user), displayName: display_name ?? '' }
     if (this.#running) this.emit('incoming', this.#add(new Call('incoming', remote, this.#context(this.#running), session)))
   }
 
@@ -231,13 +239,12 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
   }
 
   #context({ ua, waiting, keepalive }: Running): CallContext {
-    const { domain, display_name, log, ice_servers } = this.#options
+    const { domain, log, iceServers } = this.#options
     return {
       ua,
       domain,
-      display_name,
       log,
-      ice_servers,
+      iceServers,
       isConnected: () => ua.isConnected(),
       checkConnection: () => keepalive.check(),
       whenConnected: work => {
@@ -263,9 +270,9 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     const chosen = this.#speakerId
     if (!chosen || this.#calls.size === 0) return
     const { speakers } = await listAudioDevices()
-    const device = speakers.some(({ device_id }) => device_id === chosen) ? chosen : ''
+    const device = speakers.some(({ deviceId }) => deviceId === chosen) ? chosen : ''
     const moved = await Promise.allSettled(this.calls.map(call => call.useSpeaker(device)))
-    for (const { status } of moved) if (status === 'rejected') this.#options.log.warn('speaker not available', { device_id: device })
+    for (const { status } of moved) if (status === 'rejected') this.#options.log.warn('speaker not available', { deviceId: device })
   }
 
   #onPageHide(): void {

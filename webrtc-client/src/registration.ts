@@ -42,14 +42,14 @@ export class Registration {
   prepareToLeave(): void {
     clearTimeout(this.#retry)
     const { ua, sockets, username, password } = this.#options
-    const previous = sockets.find(socket => socket.isConnected())?.last_authorization ?? ''
+    const previous = sockets.find(socket => socket.isConnected())?.lastAuthorization ?? ''
     const authorization = nextAuthorization(previous, 'REGISTER', { username, password })
     if (authorization) ua.registrator().setExtraHeaders([`Authorization: ${authorization}`])
   }
 
   #onFailed(sipCode: number | undefined, cause: string): void {
     const { ua, log, onFailed } = this.#options
-    log.warn('registration failed', { sip_code: sipCode, cause })
+    log.warn('registration failed', { sipCode: sipCode, cause })
     onFailed(new RegistrationError(sipCode, { cause }))
     // Without a connection the stack registers by itself after the reconnect.
     if (isFinalRefusal(sipCode) || !ua.isConnected()) return

@@ -10,9 +10,9 @@ export class SipSocket implements Socket {
   readonly sip_uri: string
   via_transport: string
   /** `performance.now()` of the last thing the server sent. */
-  last_heard = 0
+  lastHeard = 0
   /** `Authorization` header of the last REGISTER that carried one. */
-  last_authorization = ''
+  lastAuthorization = ''
   readonly #log: Logger
   #socket: WebSocket | undefined
   #closed = false
@@ -36,11 +36,11 @@ export class SipSocket implements Socket {
     socket.binaryType = 'arraybuffer'
     this.#socket = socket
     socket.onopen = () => {
-      this.last_heard = performance.now()
+      this.lastHeard = performance.now()
       this.onconnect()
     }
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-      this.last_heard = performance.now()
+      this.lastHeard = performance.now()
       this.#trace('sip in', data)
       this.ondata(data)
     }
@@ -73,7 +73,7 @@ export class SipSocket implements Socket {
   send(message: string): boolean {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false
     const authorization = message.startsWith('REGISTER ') ? /^Authorization: (.+?)\r$/im.exec(message)?.[1] : undefined
-    if (authorization) this.last_authorization = authorization
+    if (authorization) this.lastAuthorization = authorization
     this.#trace('sip out', message)
     this.#socket.send(message)
     return true
@@ -88,6 +88,6 @@ export class SipSocket implements Socket {
   }
 
   #trace(message: string, data: string | ArrayBuffer): void {
-    if (typeof data === 'string' && data.trim()) this.#log.debug(message, { 'pii.start_line': data.slice(0, data.indexOf('\r\n')) })
+    if (typeof data === 'string' && data.trim()) this.#log.debug(message, { 'pii.startLine': data.slice(0, data.indexOf('\r\n')) })
   }
 }

@@ -27,30 +27,30 @@ test('reads totals, and loss and quality of the time since the last reading', as
   const first = await reader.read(connection([...rest, inbound(100, 0)]))
   expect(first).toMatchObject({
     codec: 'PCMU',
-    srtp_cipher: 'AEAD_AES_128_GCM',
-    dtls_state: 'connected',
-    round_trip_time_ms: 30,
-    jitter_ms: 4,
+    srtpCipher: 'AEAD_AES_128_GCM',
+    dtlsState: 'connected',
+    roundTripTimeMs: 30,
+    jitterMs: 4,
     loss: 0,
   })
   const second = await reader.read(connection([...rest, inbound(190, 10)]))
-  expect(second).toMatchObject({ packets_in: 190, packets_lost: 10, loss: 0.1 })
+  expect(second).toMatchObject({ packetsIn: 190, packetsLost: 10, loss: 0.1 })
   expect(second.mos).toBeLessThan(first.mos ?? 0)
 })
 
 test('goes on counting when a hold starts the counters again', async () => {
   const reader = new StatsReader()
   await reader.read(connection([...rest, inbound(100, 5)]))
-  expect(await reader.read(connection([...rest, inbound(0, 0)]))).toMatchObject({ packets_in: 100, packets_lost: 5, loss: 0, mos: null })
-  expect(await reader.read(connection([...rest, inbound(40, 0)]))).toMatchObject({ packets_in: 140, packets_lost: 5, loss: 0 })
+  expect(await reader.read(connection([...rest, inbound(0, 0)]))).toMatchObject({ packetsIn: 100, packetsLost: 5, loss: 0, mos: null })
+  expect(await reader.read(connection([...rest, inbound(40, 0)]))).toMatchObject({ packetsIn: 140, packetsLost: 5, loss: 0 })
 })
 
 test('before the first packet there is nothing to judge', async () => {
   expect(await new StatsReader().read(connection([]))).toMatchObject({
     codec: '',
-    dtls_state: 'new',
-    round_trip_time_ms: null,
-    packets_in: 0,
+    dtlsState: 'new',
+    roundTripTimeMs: null,
+    packetsIn: 0,
     mos: null,
   })
 })

@@ -5,19 +5,19 @@ export interface CallStats {
   /** e.g. `PCMU`; empty before the first packet. */
   codec: string
   /** e.g. `AEAD_AES_128_GCM`; empty while the key exchange goes on. */
-  srtp_cipher: string
-  dtls_state: RTCDtlsTransportState
-  ice_state: RTCIceTransportState
-  round_trip_time_ms: number | null
-  jitter_ms: number
-  packets_in: number
-  packets_out: number
-  packets_lost: number
+  srtpCipher: string
+  dtlsState: RTCDtlsTransportState
+  iceState: RTCIceTransportState
+  roundTripTimeMs: number | null
+  jitterMs: number
+  packetsIn: number
+  packetsOut: number
+  packetsLost: number
   /** Share of the packets since the last reading that were lost, 0–1. */
   loss: number
   /** 0–1, linear. */
-  audio_level_in: number
-  audio_level_out: number
+  audioLevelIn: number
+  audioLevelOut: number
   /** Estimated mean opinion score 1.0–4.4 (`estimateMos`); null before the first packet and while nothing is received. */
   mos: number | null
 }
@@ -69,31 +69,28 @@ export class StatsReader {
       this.#before = { received: this.#before.received + this.#last.received, lost: this.#before.lost + this.#last.lost }
       this.#last = { received: 0, lost: 0, bufferDelay: 0, bufferCount: 0 }
     }
-    const { received, loss, jitter_buffer_ms } = difference(this.#last, totals)
+    const { received, loss, jitterBufferMs } = difference(this.#last, totals)
     this.#last = totals
-    const round_trip_time_ms = roundTrip === undefined ? null : roundTrip * 1000
+    const roundTripTimeMs = roundTrip === undefined ? null : roundTrip * 1000
     return {
       codec,
-      srtp_cipher: transport?.srtpCipher ?? '',
-      dtls_state: transport?.dtlsState ?? 'new',
-      ice_state: transport?.iceState ?? 'new',
-      round_trip_time_ms,
-      jitter_ms: jitter,
-      packets_in: this.#before.received + totals.received,
-      packets_out: outbound?.packetsSent ?? 0,
-      packets_lost: this.#before.lost + totals.lost,
+      srtpCipher: transport?.srtpCipher ?? '',
+      dtlsState: transport?.dtlsState ?? 'new',
+      iceState: transport?.iceState ?? 'new',
+      roundTripTimeMs,
+      jitterMs: jitter,
+      packetsIn: this.#before.received + totals.received,
+      packetsOut: outbound?.packetsSent ?? 0,
+      packetsLost: this.#before.lost + totals.lost,
       loss,
-      audio_level_in: inbound?.audioLevel ?? 0,
-      audio_level_out: source?.audioLevel ?? 0,
-      mos:
-        received > 0
-          ? estimateMos({ codec, round_trip_time_ms: round_trip_time_ms ?? 0, jitter_ms: jitter, loss, jitter_buffer_ms })
-          : null,
+      audioLevelIn: inbound?.audioLevel ?? 0,
+      audioLevelOut: source?.audioLevel ?? 0,
+      mos: received > 0 ? estimateMos({ codec, roundTripTimeMs: roundTripTimeMs ?? 0, jitterMs: jitter, loss, jitterBufferMs }) : null,
     }
   }
 }
 
-function difference(before: Totals, now: Totals): { received: number; loss: number; jitter_buffer_ms: number | undefined } {
+function difference(before: Totals, now: Totals): { received: number; loss: number; jitterBufferMs: number | undefined } {
   const received = Math.max(0, now.received - before.received)
   // packetsLost is signed (RFC 3550): duplicates and late packets can take it back.
   const lost = Math.max(0, now.lost - before.lost)
@@ -101,6 +98,6 @@ function difference(before: Totals, now: Totals): { received: number; loss: numb
   return {
     received,
     loss: received + lost === 0 ? 0 : lost / (received + lost),
-    jitter_buffer_ms: samples > 0 ? ((now.bufferDelay - before.bufferDelay) / samples) * 1000 : undefined,
+    jitterBufferMs: samples > 0 ? ((now.bufferDelay - before.bufferDelay) / samples) * 1000 : undefined,
   }
 }

@@ -74,7 +74,7 @@ test('passes publint and are-the-types-wrong', async () => {
 
 test('can be imported where there is no browser', async () => {
   const code =
-    "import * as all from '@voipbin/webrtc'; console.log(typeof all.Phone, new all.Phone({ ws_url: 'wss://h/', domain: 'd', username: 'u', password: 'p' }).connection)"
+    "import * as all from '@voipbin/webrtc'; console.log(typeof all.Phone, new all.Phone({ wsUrl: 'wss://h/', domain: 'd', username: 'u', password: 'p' }).connection)"
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: app, timeout: 50_000 })
   expect(stdout.trim()).toBe('function stopped')
 })

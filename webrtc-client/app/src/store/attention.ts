@@ -11,7 +11,7 @@ const talking = computed(() => others.value.some(({ state }) => isEstablished(st
 /** One sound at a time. A word, so that other changes do not start it over. */
 const sound = computed(() => {
   if (incoming.value.length > 0) return talking.value ? 'waiting' : 'ring'
-  return others.value.some(({ state, early_media }) => state === 'ringing' && !early_media) ? 'ringback' : 'none'
+  return others.value.some(({ state, earlyMedia }) => state === 'ringing' && !earlyMedia) ? 'ringback' : 'none'
 })
 
 effect(() => {

@@ -4,7 +4,7 @@ import { numberOf } from '../format.ts'
 /** What the screen shows of a call, as it is at one moment. A call changes in place; a view never does, so what has not changed is not drawn again. */
 export interface CallView
   extends Readonly<
-    Pick<Call, 'id' | 'direction' | 'state' | 'muted' | 'remote_held' | 'early_media' | 'interrupted' | 'answered_at' | 'cause'>
+    Pick<Call, 'id' | 'direction' | 'state' | 'muted' | 'remoteHeld' | 'earlyMedia' | 'interrupted' | 'answeredAt' | 'cause'>
   > {
   readonly call: Call
   /** Name of the other side for people. */
@@ -14,8 +14,8 @@ export interface CallView
 }
 
 export function viewOf(call: Call): CallView {
-  const { id, direction, state, muted, remote_held, early_media, interrupted, answered_at, cause, remote } = call
+  const { id, direction, state, muted, remoteHeld, earlyMedia, interrupted, answeredAt, cause, remote } = call
   const number = numberOf(remote.target)
-  const name = remote.display_name || number || 'Unknown caller'
-  return { call, id, direction, state, muted, remote_held, early_media, interrupted, answered_at, cause, name, number }
+  const name = remote.displayName || number || 'Unknown caller'
+  return { call, id, direction, state, muted, remoteHeld, earlyMedia, interrupted, answeredAt, cause, name, number }
 }

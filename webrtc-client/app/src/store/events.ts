@@ -45,7 +45,7 @@ export function startEvents(url: string, customerId: string): void {
   const current = new Realtime({
     baseUrl: url,
     token: () => api.token,
-    maxDelay_ms: 15_000,
+    maxDelayMs: 15_000,
     onState: state => onState(current, state, topics),
   })
   socket = current

@@ -52,7 +52,7 @@ export function startPhone(options: PhoneOptions): void {
     registrationError.value = ''
     announce('Phone registered')
   })
-  current.on('registration_failed', error => {
+  current.on('registrationFailed', error => {
     registration.value = error.reason === 'registration_refused' ? 'refused' : 'failed'
     registrationError.value = error.message
     announce(error.message, { urgent: true })
@@ -162,10 +162,10 @@ function follow(call: Call): void {
   call.on('change', () => {
     calls.value = (phone?.calls ?? []).map(viewOf)
   })
-  call.on('audio_blocked', () => {
+  call.on('audioBlocked', () => {
     audioBlocked.value = true
   })
-  call.on('microphone_lost', ({ label }) => {
+  call.on('microphoneLost', ({ label }) => {
     phoneError.value = label
       ? `The microphone was unplugged. ${label} is used now.`
       : 'The microphone was unplugged. Nobody hears you until there is one.'

@@ -129,11 +129,11 @@ export function reconnectPhone(): void {
   const row = extension.value
   if (!row) return
   startPhone({
-    ws_url: sipUrl(config.sip, location.protocol, settings.value.transport),
+    wsUrl: sipUrl(config.sip, location.protocol, settings.value.transport),
     domain: row.domain || config.sip.domain,
     username: row.username,
     password: sipPassword,
-    display_name: row.name,
+    displayName: row.name,
   })
 }
 

@@ -34,10 +34,10 @@ export function InCall({ view }: { view: CallView }) {
         {number && number !== name && <p class="in-call-number">{number}</p>}
         <p class="in-call-state" role="timer" aria-live="off">
           {view.interrupted && <span class="in-call-broken">No audio, repairing… · </span>}
-          {state === 'active' && view.remote_held ? 'You are on hold · ' : ''}
+          {state === 'active' && view.remoteHeld ? 'You are on hold · ' : ''}
           {stateText[state]}
           {state === 'held' && ' · '}
-          {view.answered_at && <Timer call={call} />}
+          {view.answeredAt && <Timer call={call} />}
         </p>
       </div>
       {pad ? (
@@ -98,9 +98,9 @@ function Control({ icon, label, testid, on, off, onClick }: ControlProps) {
 }
 
 function Timer({ call }: { call: Call }) {
-  const [seconds, setSeconds] = useState(call.duration_ms / 1000)
+  const [seconds, setSeconds] = useState(call.durationMs / 1000)
   useEffect(() => {
-    const timer = setInterval(() => setSeconds(call.duration_ms / 1000), 500)
+    const timer = setInterval(() => setSeconds(call.durationMs / 1000), 500)
     return () => clearInterval(timer)
   }, [call])
   return <span class="timer">{duration(seconds)}</span>

@@ -108,8 +108,8 @@ function DialPad() {
 function LastCall() {
   const view = lastCall.value
   if (!view) return null
-  const missed = view.direction === 'incoming' && !view.answered_at && view.cause !== 'answered_elsewhere'
-  const seconds = view.call.duration_ms / 1000
+  const missed = view.direction === 'incoming' && !view.answeredAt && view.cause !== 'answered_elsewhere'
+  const seconds = view.call.durationMs / 1000
   return (
     <div class="last-call" data-testid="last-call">
       <span class="truncate">

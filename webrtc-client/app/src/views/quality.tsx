@@ -45,11 +45,11 @@ export function Quality({ held }: { held: boolean }) {
       />
       <dl class="facts">
         <Fact name="Codec" value={now?.codec || '–'} testid="codec" />
-        <Fact name="Encryption" value={now?.srtp_cipher ? cipherText(now.srtp_cipher) : '–'} title={now?.srtp_cipher} testid="cipher" />
-        <Fact name="Round trip" value={now?.round_trip_time_ms == null ? '–' : `${now.round_trip_time_ms.toFixed(0)} ms`} />
-        <Fact name="Jitter" value={now ? `${now.jitter_ms.toFixed(0)} ms` : '–'} />
+        <Fact name="Encryption" value={now?.srtpCipher ? cipherText(now.srtpCipher) : '–'} title={now?.srtpCipher} testid="cipher" />
+        <Fact name="Round trip" value={now?.roundTripTimeMs == null ? '–' : `${now.roundTripTimeMs.toFixed(0)} ms`} />
+        <Fact name="Jitter" value={now ? `${now.jitterMs.toFixed(0)} ms` : '–'} />
         <Fact name="Loss" value={now ? `${(now.loss * 100).toFixed(1)} %` : '–'} />
-        <Fact name="Packets" value={now ? `${now.packets_in} / ${now.packets_out}` : '–'} title="received / sent" />
+        <Fact name="Packets" value={now ? `${now.packetsIn} / ${now.packetsOut}` : '–'} title="received / sent" />
       </dl>
     </section>
   )

@@ -111,9 +111,9 @@ function DeviceField({ label, devices, value, onChange }: DeviceFieldProps) {
       <select value={value} onChange={event => onChange(event.currentTarget.value)}>
         <option value="">Default</option>
         {devices
-          .filter(({ device_id }) => device_id && device_id !== 'default')
-          .map(({ device_id, label: name }, index) => (
-            <option key={device_id} value={device_id}>
+          .filter(({ deviceId }) => deviceId && deviceId !== 'default')
+          .map(({ deviceId, label: name }, index) => (
+            <option key={deviceId} value={deviceId}>
               {name || `${label} ${index + 1}`}
             </option>
           ))}
