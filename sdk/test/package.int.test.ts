@@ -113,9 +113,10 @@ test('import takes a fraction of what Node itself takes to start', { timeout: 60
     for (const [name, args] of Object.entries(programs))
       times[name] = [...(times[name] ?? []), Number(await packed.run(process.execPath, args))]
   }
-  const median = (name: string): number => times[name]?.toSorted((a, b) => a - b)[3] ?? Number.NaN
-  console.log(['start', 'empty', 'esm', 'cjs', 'all'].map(name => `${name} ${median(name).toFixed(1)} ms`).join(', '))
-  for (const name of ['esm', 'cjs']) expect((median(name) - median('empty')) / median('start')).toBeLessThan(0.25)
+  // The fastest of each: other work on the machine only adds.
+  const best = (name: string): number => Math.min(...(times[name] ?? [Number.NaN]))
+  console.log(['start', 'empty', 'esm', 'cjs', 'all'].map(name => `${name} ${best(name).toFixed(1)} ms`).join(', '))
+  for (const name of ['esm', 'cjs']) expect((best(name) - best('empty')) / best('start')).toBeLessThan(0.25)
 })
 
 describe('the compiler, over the types of the tarball,', () => {

@@ -6,13 +6,11 @@ interface OptionsSender {
   sendOptions(target: URI, body: undefined, options: { eventHandlers: { succeeded(): void; failed(): void } }): unknown
 }
 
-export interface KeepaliveOptions {
-  /** Silence after which the server is asked, in milliseconds. */
-  quietMs?: number
-  /** How long it may take to answer, in milliseconds. */
-  answerMs?: number
-}
-
+/** Silence after which the server is asked. */
+const QUIET_MS = 25_000
+/** How long it may take to answer. */
+const ANSWER_MS = 6_000
+const LOOK_MS = 5_000
 const SLEPT_MS = 10_000
 
 /**
@@ -23,23 +21,20 @@ export class Keepalive {
   readonly #ua: UA & Partial<OptionsSender>
   readonly #target: URI
   readonly #sockets: SipSocket[]
-  readonly #answerMs: number
   readonly #interval: ReturnType<typeof setInterval>
   #deadline: ReturnType<typeof setTimeout> | undefined
 
-  constructor(ua: UA, domain: string, sockets: SipSocket[], { quietMs = 25_000, answerMs = 6_000 }: KeepaliveOptions = {}) {
+  constructor(ua: UA, domain: string, sockets: SipSocket[]) {
     this.#ua = ua
     this.#target = new URI('sip', '', domain)
     this.#sockets = sockets
-    this.#answerMs = answerMs
-    const every = quietMs / 5
     let last = Date.now()
     this.#interval = setInterval(() => {
       // The monotonic clock may stand still while the machine sleeps, so the last word of the server looks young after it. The wall clock jumps.
-      const slept = Date.now() - last > every + SLEPT_MS
+      const slept = Date.now() - last > LOOK_MS + SLEPT_MS
       last = Date.now()
-      this.check(slept ? 0 : quietMs)
-    }, every)
+      this.check(slept ? 0 : QUIET_MS)
+    }, LOOK_MS)
   }
 
   /** Asks the server if it has been silent for `quietMs` milliseconds. */
@@ -52,7 +47,7 @@ export class Keepalive {
     this.#deadline = setTimeout(() => {
       this.#deadline = undefined
       if (socket.lastHeard < asked) socket.drop('no answer to OPTIONS')
-    }, this.#answerMs)
+    }, ANSWER_MS)
   }
 
   close(): void {
