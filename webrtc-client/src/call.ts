@@ -123,7 +123,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     }
   }
 
-  /** Takes an incoming call. Resolves when the answer is on its way. Rejects with MicrophoneError when there is none; the call then goes on ringing. */
+  /** Takes an incoming call. Resolves when the answer is on its way or the call has ended meanwhile. Rejects with MicrophoneError when there is none; the call then goes on ringing. */
   async answer(): Promise<void> {
     const session = this.#session
     if (this.direction !== 'incoming' || this.#state !== 'ringing' || !session) throw this.#invalid('answer')
@@ -145,7 +145,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     }
   }
 
-  /** Refuses an incoming call with a SIP code: 486 busy here, 603 declined everywhere. */
+  /** Refuses an incoming call with a SIP code, 300–699: 486 busy here, 603 declined everywhere. Throws `invalid_state`. */
   reject(code = 486): void {
     if (this.direction !== 'incoming' || isEstablished(this.#state) || this.#state === 'ended') throw this.#invalid('reject')
     this.#session?.terminate({ status_code: code })
@@ -175,7 +175,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     return this.#renegotiate('held', (session, done) => session.hold({}, done))
   }
 
-  /** Goes on with a held call. */
+  /** Goes on with a held call. Resolves and rejects as `hold()` does. */
   unhold(): Promise<void> {
     return this.#renegotiate('active', (session, done) => session.unhold({}, done))
   }
@@ -189,7 +189,7 @@ export class Call extends Emitter<CallEvents> implements AsyncDisposable {
     this.#setMuted(false)
   }
 
-  /** Sends tones to the other side; `,` is a pause of two seconds. Resolves when the last tone is out. */
+  /** Sends tones to the other side; `,` is a pause of two seconds. Resolves when the last tone is out, by SIP INFO at once, or the call has ended. */
   async sendDtmf(tones: string, options: DtmfOptions = {}): Promise<void> {
     const session = this.#session
     const text = parseTones(tones)

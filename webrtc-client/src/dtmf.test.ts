@@ -7,5 +7,5 @@ test.each([
 ])('parseTones($given) is $want', ({ given, want }) => expect(parseTones(given)).toBe(want))
 
 test.each(['', 'x', '+1'])('%j are no tones', given =>
-  expect(() => parseTones(given)).toThrow(expect.objectContaining({ reason: 'invalid_dtmf' }) as Error),
+  expect(() => parseTones(given)).toThrow(expect.objectContaining({ reason: 'invalid_dtmf', context: { 'pii.tones': given } }) as Error),
 )

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { SipEdge } from '../test/sip-edge.ts'
 import { Phone } from './phone.ts'
 
@@ -53,6 +53,33 @@ test('refuses wrong credentials and does not try again', async () => {
 test('tells a server that is away from one that refuses', async () => {
   await using ours = phone({ wsUrl: 'ws://127.0.0.1:9/' })
   await expect(ours.start()).rejects.toMatchObject({ name: 'PhoneError', reason: 'connection_failed' })
+})
+
+test('a start that is stopped before it has an outcome is over', async () => {
+  const ours = phone()
+  const started = expect(ours.start()).rejects.toMatchObject({ name: 'PhoneError', reason: 'not_started' })
+  await ours.stop()
+  await started
+})
+
+test('an address that the page may not open is a failed connection', async () => {
+  vi.stubGlobal(
+    'WebSocket',
+    class {
+      constructor() {
+        throw new DOMException('An insecure WebSocket connection may not be initiated from a page loaded over HTTPS.', 'SecurityError')
+      }
+    },
+  )
+  try {
+    await using ours = phone()
+    await expect(ours.start()).rejects.toMatchObject({
+      reason: 'connection_failed',
+      context: { reason: expect.stringMatching(/^SecurityError: An insecure/) },
+    })
+  } finally {
+    vi.unstubAllGlobals()
+  }
 })
 
 test('goes to the next address when the first is dead', async () => {

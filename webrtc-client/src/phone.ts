@@ -86,10 +86,11 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
 
   /**
    * Connects and registers. Resolves when registered, rejects with what the first attempt met: RegistrationError, or `connection_failed`.
-   * After a rejection the phone goes on trying until `stop()`, except for refused credentials. A second start is the first one.
+   * After a rejection the phone goes on trying until `stop()`, except for refused credentials. A second start is the first one. `stop()` before there is
+   * an outcome rejects it with `not_started`. Throws a TypeError for an address that is none of a WebSocket.
    */
   start(): Promise<void> {
-    if (this.#running) return this.#running.started
+    if (this.#running) return this.#running.started.promise
     const { wsUrl, domain, username, password, displayName, registerExpiresSeconds, log } = this.#options
     const sockets = (Array.isArray(wsUrl) ? wsUrl : [wsUrl]).map(url => new SipSocket(url, log))
     const ua = new UA({
@@ -146,7 +147,7 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     })
     const keepalive = new Keepalive(ua, domain, sockets)
     const page = new AbortController()
-    this.#running = { ua, sockets, registration, keepalive, page, waiting, started: started.promise }
+    this.#running = { ua, sockets, registration, keepalive, page, waiting, started }
     this.#watchPage(page.signal, keepalive)
     ua.start()
     return started.promise
@@ -157,7 +158,8 @@ export class Phone extends Emitter<PhoneEvents> implements AsyncDisposable {
     const running = this.#running
     if (!running) return
     this.#running = undefined
-    const { ua, sockets, registration, keepalive, page } = running
+    const { ua, sockets, registration, keepalive, page, started } = running
+    started.reject(new PhoneError('not_started'))
     page.abort()
     keepalive.close()
     const quiet = !this.#registered && this.#calls.size === 0
@@ -302,7 +304,7 @@ interface Running {
   page: AbortController
   /** What is to be done after the reconnect. */
   waiting: Set<() => void>
-  started: Promise<void>
+  started: PromiseWithResolvers<void>
 }
 
 const userOf = (uri: string): string => uri.slice('sip:'.length, uri.indexOf('@'))

@@ -32,7 +32,14 @@ export class SipSocket implements Socket {
 
   connect(): void {
     if (this.#socket || this.#closed) return
-    const socket = new WebSocket(this.url, 'sip')
+    let socket: WebSocket
+    try {
+      socket = new WebSocket(this.url, 'sip')
+    } catch (error) {
+      // What a page may not open, `ws://` from https for example, is refused by an exception. The stack is told as of every other failure: later.
+      queueMicrotask(() => this.ondisconnect(true, 1006, String(error)))
+      return
+    }
     socket.binaryType = 'arraybuffer'
     this.#socket = socket
     socket.onopen = () => {
