@@ -105,6 +105,18 @@ describe('a client', () => {
     expect(errors).toMatchObject([{ message: 'mine' }])
   })
 
+  test('is connected again although a handler of its state throws', async () => {
+    const { url, peers } = await serve()
+    const errors: unknown[] = []
+    const onState = (): void => {
+      throw new Error('mine')
+    }
+    await connect(url, { onState, onError: error => errors.push(error) }).subscribe(topic)
+    peers[0]?.terminate()
+    await eventually(() => expect(peers).toHaveLength(2))
+    expect(errors[0]).toMatchObject({ message: 'mine' })
+  })
+
   test('needs credentials and a WebSocket', () => {
     vi.stubEnv('VOIPBIN_ACCESS_KEY', '')
     expect(() => new Realtime()).toThrow('Realtime needs an accessKey or a token, or VOIPBIN_ACCESS_KEY in the environment')
@@ -256,8 +268,15 @@ describe('a token', () => {
   test('that is about to end is replaced on the same socket', async () => {
     const { url, frames, peers } = await serve()
     let count = 0
-    await connect(url, { accessKey: '', token: () => Promise.resolve(jwt(`t${++count}`, count === 1 ? 1100 : 3_600_000)) }).connect()
-    await eventually(() => expect(frames.map(({ token }) => token?.slice(0, 2))).toEqual(['t1', 't2']))
+    const token = (): Promise<string> => Promise.resolve(jwt(`t${++count}`, count === 1 ? 10_000 : 3_600_000))
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      await connect(url, { accessKey: '', token }).connect()
+      vi.advanceTimersByTime(8000)
+      await expect.poll(() => frames.map(({ token }) => token?.slice(0, 2))).toEqual(['t1', 't2'])
+    } finally {
+      vi.useRealTimers()
+    }
     expect(peers).toHaveLength(1)
   })
 
@@ -301,14 +320,14 @@ describe('a token', () => {
   })
 
   test('whose source hangs makes nothing hang', async () => {
-    const { url, peers } = await serve()
+    const { url, frames } = await serve()
     const errors: string[] = []
     let count = 0
     const token = () => (++count === 1 ? new Promise<string>(() => undefined) : 'good')
     const client = connect(url, { accessKey: '', token, timeoutMs: 200, onError: error => errors.push(String(error)) })
     await expect(client.subscribe(topic)).rejects.toThrow('No token within 200 ms.')
-    await eventually(() => expect(peers).toHaveLength(1))
-    expect(errors).toEqual(['Error: No token within 200 ms.'])
+    await eventually(() => expect(frames[0]).toMatchObject({ type: 'auth', token: 'good' }))
+    expect(errors[0]).toBe('Error: No token within 200 ms.')
   })
 })
 
@@ -357,10 +376,18 @@ describe('nothing hangs', () => {
   })
 
   test('when a frame is not answered: another connection is made', async () => {
-    const { url, peers } = await serve(frame => (frame.type === 'subscribe' && peers.length === 1 ? [] : undefined))
-    const client = connect(url, { timeoutMs: 200 })
-    await expect(client.subscribe(topic)).rejects.toThrow('No answer to subscribe within 200 ms.')
-    await client.subscribe(topic)
+    const { url, frames, peers } = await serve(frame => (frame.type === 'subscribe' && peers.length === 1 ? [] : undefined))
+    const client = connect(url)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const refused = expect(client.subscribe(topic)).rejects.toThrow('No answer to subscribe within 5000 ms.')
+      await expect.poll(() => frames.at(-1)?.type).toBe('subscribe')
+      vi.advanceTimersByTime(5000)
+      await refused
+      await client.subscribe(topic)
+    } finally {
+      vi.useRealTimers()
+    }
     expect(peers).toHaveLength(2)
   })
 
@@ -371,7 +398,7 @@ describe('nothing hangs', () => {
     try {
       await client.connect()
       vi.advanceTimersByTime(25_000)
-      await eventually(() => expect(frames.at(-1)?.type).toBe('ping'))
+      await expect.poll(() => frames.at(-1)?.type).toBe('ping')
       vi.advanceTimersByTime(5000)
       await eventually(() => {
         vi.advanceTimersByTime(100)

@@ -12,6 +12,7 @@ import { ClosedError, Connection, RealtimeError } from './connection.ts'
 import { type TokenSource, Tokens } from './credentials.ts'
 import { rootOf, variable } from './defaults.ts'
 import { FrameQueue, type RealtimeFrame } from './frame-queue.ts'
+import { longestTimerMs } from './within.ts'
 
 export type {
   AnyEvent,
@@ -111,7 +112,7 @@ export class Realtime {
     this.#options = { ...options, accessKey }
     this.#url = `${rootOf(options.baseUrl).replace(/^http/, 'ws')}/ws`
     this.#WebSocket = WebSocket
-    this.#timeoutMs = options.timeoutMs ?? 10_000
+    this.#timeoutMs = Math.min(options.timeoutMs ?? 10_000, longestTimerMs)
     const late = (): Error => new Error(`No token within ${this.#timeoutMs} ms.`)
     if (!accessKey && token) this.#tokens = new Tokens(token, { timeoutMs: this.#timeoutMs, late })
     if (this.#early) this.#queues.add(this.#early)
@@ -220,8 +221,7 @@ export class Realtime {
     clearTimeout(this.#renewal)
     const left = endOf(token) - Date.now()
     if (!(left > 1000) || typeof this.#options.token !== 'function') return
-    // Timers count 31 bits of milliseconds.
-    const wait = Math.min(left - Math.min(60_000, left / 5), 2 ** 31 - 1)
+    const wait = Math.min(left - Math.min(60_000, left / 5), longestTimerMs)
     this.#renewal = setTimeout(() => void this.#renew(token), wait)
   }
 
@@ -339,34 +339,42 @@ export class Realtime {
   }
 
   #call(pattern: string, frame: unknown): void {
-    for (const handler of this.#handlers.get(pattern) ?? []) {
-      try {
-        handler(frame as never)
-      } catch (error) {
-        // The other handlers get their frame all the same; without anybody to tell it ends up where uncaught errors do.
-        if (this.#options.onError) this.#report(error)
-        else
-          queueMicrotask(() => {
-            throw error
-          })
-      }
+    for (const handler of this.#handlers.get(pattern) ?? []) this.#shield(() => handler(frame as never))
+  }
+
+  /** What a handler throws must not stop the others, nor the client from connecting again. Without anybody to tell it ends up where uncaught errors do. */
+  #shield(handle: () => void): void {
+    try {
+      handle()
+    } catch (error) {
+      if (this.#options.onError) this.#report(error)
+      else throwApart(error)
     }
   }
 
   #report(error: unknown): void {
-    this.#options.onError?.(error)
+    try {
+      this.#options.onError?.(error)
+    } catch (thrown) {
+      throwApart(thrown)
+    }
   }
 
   #tell(state: RealtimeState): void {
     if (this.#state === state) return
     this.#state = state
-    this.#options.onState?.(state)
+    this.#shield(() => this.#options.onState?.(state))
   }
 }
 
 /** Whether the platform would refuse the same again; a full house or a part that is away is another matter. */
 const isFinal = (error: unknown): boolean =>
   error instanceof RealtimeError && ['UNAUTHENTICATED', 'PERMISSION_DENIED', 'INVALID_ARGUMENT', 'NOT_FOUND'].includes(error.status)
+
+const throwApart = (error: unknown): void =>
+  queueMicrotask(() => {
+    throw error
+  })
 
 function* inFrames(topics: readonly string[]): Generator<string[]> {
   for (let i = 0; i < topics.length; i += topicsPerFrame) yield topics.slice(i, i + topicsPerFrame)

@@ -57,6 +57,11 @@ describe('another attempt', () => {
   })
 })
 
+test('a time without end is none that is over at once', async () => {
+  const slow = () => new Promise<string>(resolve => setTimeout(() => resolve('done'), 50))
+  await expect(within(slow, { timeoutMs: Number.POSITIVE_INFINITY, late: () => new Error('late') })).resolves.toBe('done')
+})
+
 test('work that never ends ends with its time', async () => {
   const stops: AbortSignal[] = []
   const hang = (stop: AbortSignal): Promise<never> => {

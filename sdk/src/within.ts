@@ -1,5 +1,8 @@
+/** Timers count 31 bits of milliseconds; what is more would be over at once. */
+export const longestTimerMs = 2 ** 31 - 1
+
 export interface Limits {
-  /** Milliseconds. */
+  /** In milliseconds; `Infinity` for none. */
   timeoutMs: number
   /** What to reject with when the time is over. */
   late: () => Error
@@ -21,7 +24,7 @@ export function within<T>(work: (stop: AbortSignal) => Promise<T>, { timeoutMs, 
       stop.abort(reason)
     }
     const onAbort = (): void => end(signal?.reason)
-    const timer = setTimeout(() => end(late()), timeoutMs)
+    const timer = setTimeout(() => end(late()), Math.min(timeoutMs, longestTimerMs))
     if (signal?.aborted) return onAbort()
     signal?.addEventListener('abort', onAbort)
     work(stop.signal).finally(release).then(resolve, reject)
