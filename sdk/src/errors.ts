@@ -70,10 +70,13 @@ export class TimeoutError extends ConnectionError {
 }
 
 /** Why is rarely in the error itself: Node says "fetch failed" and has a cause, which has no message when it tried several addresses. */
-export function connectionFailed(cause: unknown): ConnectionError {
-  const { message, code } = ((cause as Error | undefined)?.cause ?? cause ?? {}) as { message?: string; code?: string }
-  return new ConnectionError(`The connection failed: ${message || code || 'no reason given'}.`, { cause })
+export function whyFailed(error: unknown): string {
+  const { message, code } = ((error as Error | undefined)?.cause ?? error ?? {}) as { message?: string; code?: string }
+  return message || code || 'no reason given'
 }
+
+export const connectionFailed = (cause: unknown): ConnectionError =>
+  new ConnectionError(`The connection failed: ${whyFailed(cause)}.`, { cause })
 
 type ErrorClass = new (body: ErrorBody, response: Response) => VoIPBINError
 

@@ -1,3 +1,4 @@
+import { whyFailed } from '../errors.ts'
 import type { EventFrame } from '../realtime.ts'
 import { signHeaders } from '../sign.ts'
 
@@ -34,10 +35,8 @@ export async function forward(event: EventFrame, url: string, secret: string): P
     await response.arrayBuffer()
     return ended(response.status, null)
   } catch (error) {
-    // What `fetch` says is "fetch failed"; why is its cause.
-    const { cause, message, name } = error as Error
-    const why = name === 'TimeoutError' ? `no answer within ${timeoutMs / 1000} s` : ((cause as Error | undefined)?.message ?? message)
-    return ended(null, why)
+    const isLate = (error as Error).name === 'TimeoutError'
+    return ended(null, isLate ? `no answer within ${timeoutMs / 1000} s` : whyFailed(error))
   }
 }
 

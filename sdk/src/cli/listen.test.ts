@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import type { EventFrame } from '../realtime.ts'
 import { ack, refusal, serve as serveSocket } from '../socket-fixture.ts'
 import { unwrap } from '../webhooks.ts'
-import { Lanes } from './forward.ts'
+import { forward, Lanes } from './forward.ts'
 import { world } from './io-fixture.ts'
 import { forwardSecret } from './profiles.ts'
 
@@ -106,6 +107,19 @@ test('forwards as signed webhooks, in order for one resource, and tells how each
       headers['webhook-id'],
     ])
     expect(headers).toMatchObject({ 'content-type': 'application/json', 'x-voipbin-event': JSON.parse(body).type })
+  }
+})
+
+test('a receiver that is away is told with the reason, whatever its name stands for', async () => {
+  // Node tries all addresses of `localhost`, and what it then rejects with has no message.
+  const fetch = () =>
+    Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }) }))
+  vi.stubGlobal('fetch', fetch)
+  try {
+    const delivery = await forward(event(1, 'call.created') as unknown as EventFrame, 'http://localhost:3000/', 'whsec_C2FVsBQIhrscChlQ')
+    expect(delivery).toMatchObject({ status_code: null, error: 'ECONNREFUSED' })
+  } finally {
+    vi.unstubAllGlobals()
   }
 })
 
