@@ -10,6 +10,9 @@ export const historyError = signal('')
 /** The page shown last; empty token at the end. */
 export const page = signal<PageResult<Call> | null>(null)
 
+/** Counts sign-outs: what was asked for before one is not for whoever signs in after it. */
+let epoch = 0
+
 /** Loads the newest page. */
 export async function loadHistory(): Promise<void> {
   await load(() => api.listCalls(), false)
@@ -27,21 +30,26 @@ export function upsert(row: Call): void {
 }
 
 export function clearHistory(): void {
+  epoch++
   rows.value = []
   page.value = null
+  historyState.value = 'idle'
 }
 
 async function load(ask: () => Promise<PageResult<Call> | undefined>, append: boolean): Promise<void> {
   if (historyState.value === 'loading') return
   historyState.value = 'loading'
+  const asked = epoch
   try {
     const answer = await ask()
+    if (asked !== epoch) return
     const found = answer?.result ?? []
     const known = new Set(found.map(({ id }) => id))
     rows.value = append ? [...rows.value.filter(({ id }) => !known.has(id)), ...found] : found
     page.value = answer ?? null
     historyState.value = 'idle'
   } catch (error) {
+    if (asked !== epoch) return
     historyError.value = errorText(error)
     historyState.value = 'error'
   }
