@@ -117,8 +117,8 @@ afterAll(async () => {
 
 /** A call that a carrier has answered and that stays up. */
 async function answeredCall(): Promise<string> {
-  legs.push(await carrierAnswers(carrier, 'uas-answer', { WAIT_MS: 80_000 }))
-  const actions = [{ type: 'sleep' as const, option: { duration: 80_000 } }]
+  legs.push(await carrierAnswers(carrier, 'uas-answer', { WAIT_MS: 600_000 }))
+  const actions = [{ type: 'sleep' as const, option: { duration: 600_000 } }]
   const destinations = [{ type: 'tel' as const, target: NUMBER }]
   const { id } = await api.calls.create({ source: { type: 'tel', target: state.demo.number }, destinations, actions })
   await until('the carrier answers', async () => (await api.calls.get(id)).status === 'active')
@@ -148,9 +148,9 @@ const filledIn = (text: string): string => [...values].reduce((filled, [from, to
 const commonLines = (): string => `${shown.find(({ page }) => page === 'quickstart.md')?.text}AUTH=$(state auth_url)\n`
 
 async function run(sample: Sample, expected: Expected): Promise<string> {
-  if (sample.page === 'softphone.md') return runInPage(fileOf(sample), 60_000)
+  if (sample.page === 'softphone.md') return runInPage(fileOf(sample), 120_000)
   const program = sample.language === 'sh' ? shell(sample) : typescript(sample)
-  return expected instanceof RegExp ? program.output(60_000) : program.outputUntil(expected.until, passingCall, 60_000)
+  return expected instanceof RegExp ? program.output(120_000) : program.outputUntil(expected.until, passingCall, 120_000)
 }
 
 function shell({ text }: Sample): Program {

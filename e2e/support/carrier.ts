@@ -58,6 +58,9 @@ export interface CarrierLeg {
   close(): Promise<void>
 }
 
+/** SIPp ends with its call, and must not end before it, in milliseconds. */
+const lifeOf = ({ WAIT_MS = 0 }: Record<string, string | number>): number => Math.max(90_000, Number(WAIT_MS) + 30_000)
+
 /** Waits for one call at the carrier. */
 export async function carrierAnswers(
   carrier: Pick<Carrier, 'ip' | 'port'>,
@@ -68,7 +71,7 @@ export async function carrierAnswers(
   const run = await sipp(scenario, {
     ip: carrier.ip,
     port: carrier.port,
-    timeout_ms: 90_000,
+    timeout_ms: lifeOf(values),
     values: { MEDIA_PORT: phone.port, ...values },
   })
   return leg(run, phone)
@@ -87,7 +90,7 @@ export async function carrierCalls(
   const run = await sipp(scenario, {
     target: edge,
     ip: carrier.ip,
-    timeout_ms: 90_000,
+    timeout_ms: lifeOf(values),
     values: { URI: `sip:${number}@${edge}`, FROM: `<sip:+15551239999@${carrier.ip}>`, MEDIA_PORT: phone.port, ...values },
   })
   return leg(run, phone)

@@ -14,7 +14,7 @@ export interface CheckOptions {
 export async function check({ url, WebSocket }: CheckOptions = {}): Promise<Record<string, unknown>> {
   const retries: (number | undefined)[] = []
   const place = url === undefined ? {} : { accessKey: 'ak_check', baseUrl: url }
-  const client = new VoIPBIN({ ...place, timeoutMs: 5000, onRetry: ({ status }) => retries.push(status) })
+  const client = new VoIPBIN({ ...place, onRetry: ({ status }) => retries.push(status) })
   const actions = flow().answer().talk({ text: 'Hello' }, { id: 'hello' }).goto({ target_id: 'hello' }).build()
   const call = await client.calls.create({ source: { target: '+12025550100' }, destinations: [{ target: '1001' }], actions })
   const rows: string[] = []

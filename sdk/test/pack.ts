@@ -46,7 +46,7 @@ export async function pack(): Promise<Packed> {
     folder: path.join(app, 'node_modules/@voipbin/sdk'),
     // A program that hangs must not outlive its test.
     run: async (command, args, env = {}) =>
-      (await run(command, args, { cwd: app, env: { ...process.env, ...env }, timeout: 50_000 })).stdout,
+      (await run(command, args, { cwd: app, env: { ...process.env, ...env }, timeout: 150_000 })).stdout,
     dispose: () => rmSync(folder, { recursive: true }),
   }
 }

@@ -12,7 +12,7 @@ const root = path.resolve(import.meta.dirname, '../..')
 let packed: Packed
 beforeAll(async () => {
   packed = await pack()
-}, 120_000)
+})
 afterAll(() => packed.dispose())
 
 describe('the package', () => {
@@ -92,7 +92,7 @@ describe('size, minified and compressed', () => {
   })
 })
 
-test('import takes a fraction of what Node itself takes to start', { timeout: 60_000 }, async () => {
+test('import takes a fraction of what Node itself takes to start', async () => {
   writeFileSync(path.join(packed.app, 'empty.js'), '')
   const timed = (what: string): string => `const t = performance.now(); ${what}; console.log(performance.now() - t)`
   const programs = {
@@ -157,7 +157,7 @@ describe('the compiler, over the types of the tarball,', () => {
       // The compiler explains itself in indented lines below.
       else if (line.startsWith(' ')) [...found.values()].at(-1)?.push(line.trim())
     }
-  }, 60_000)
+  })
 
   test.each(cases)('refuses %s', name => {
     const [, code = '', words = ''] = /^\/\/ expect (TS\d+): (.+)$/m.exec(readFileSync(path.join(fixtures, name), 'utf8')) ?? []

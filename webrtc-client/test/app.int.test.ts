@@ -42,7 +42,7 @@ beforeAll(async () => {
       '--no-first-run',
     ],
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await browser?.close()

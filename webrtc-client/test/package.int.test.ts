@@ -39,7 +39,7 @@ beforeAll(async () => {
   for (const name of ['jssip', 'debug', 'ms', 'events', 'sdp-transform'])
     symlinkSync(path.join(root, 'node_modules', name), path.join(app, 'node_modules', name))
   writeFileSync(path.join(app, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
-}, 120_000)
+})
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** What a bundler makes of a module for the browser. */
@@ -75,7 +75,7 @@ test('passes publint and are-the-types-wrong', async () => {
 test('can be imported where there is no browser', async () => {
   const code =
     "import * as all from '@voipbin/webrtc'; console.log(typeof all.Phone, new all.Phone({ wsUrl: 'wss://h/', domain: 'd', username: 'u', password: 'p' }).connection)"
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: app, timeout: 50_000 })
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: app, timeout: 150_000 })
   expect(stdout.trim()).toBe('function stopped')
 })
 

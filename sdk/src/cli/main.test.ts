@@ -28,13 +28,13 @@ function start(command: string, args: readonly string[], env: Record<string, str
     stream.on('data', data => {
       out += String(data)
     })
-  const ended = once(child, 'close', { signal: AbortSignal.timeout(30_000) }).then(([code, signal]) => ({ code, signal, out }))
+  const ended = once(child, 'close', { signal: AbortSignal.timeout(60_000) }).then(([code, signal]) => ({ code, signal, out }))
   return { child, out: () => out, ended }
 }
 const inTerminal = (line: string, env: Record<string, string | undefined>) =>
   start('script', ['-qefc', `stty cols 90; '${process.execPath}' '${main}' ${line}`, '/dev/null'], env)
 
-describe('in a terminal', { timeout: 40_000 }, () => {
+describe('in a terminal', { timeout: 120_000 }, () => {
   test('a password is asked for and not shown, and letters can be taken back', async () => {
     const { url, seen } = await serve({ status: 200, body: { token: 't' } })
     const { child, out, ended } = inTerminal('login', environment(url))
@@ -65,7 +65,7 @@ describe('in a terminal', { timeout: 40_000 }, () => {
   })
 })
 
-test('Ctrl-C gives up a request that hangs', { timeout: 40_000 }, async () => {
+test('Ctrl-C gives up a request that hangs', { timeout: 120_000 }, async () => {
   const { url, seen } = await serve('hang')
   const { child, ended } = start(process.execPath, [main, 'flows', 'list'], environment(url, { VOIPBIN_ACCESS_KEY: 'ak_test' }))
   await expect.poll(() => seen.length).toBe(1)
@@ -73,7 +73,7 @@ test('Ctrl-C gives up a request that hangs', { timeout: 40_000 }, async () => {
   expect(await ended).toEqual({ code: 130, signal: null, out: '\n' })
 })
 
-test('a reader that has seen enough is no error', { timeout: 40_000 }, async () => {
+test('a reader that has seen enough is no error', { timeout: 120_000 }, async () => {
   const rows = Array.from({ length: 20_000 }, (_, i) => ({ id: `row-${i}` }))
   const { url } = await serve({ status: 200, body: { result: rows, next_page_token: '' } })
   const line = `'${process.execPath}' '${main}' flows list --output jsonl | head -n 1; echo "\${PIPESTATUS[0]}"`
