@@ -16,6 +16,8 @@ const state = platform()
 const api = clientOf(state, state.demo)
 const origin = new URL(state.api_url).origin
 const [EXTENSION, NUMBER] = ['1001', '+15559990001']
+/** Call and recording of the samples. */
+const [CALL, RECORDING] = ['01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02', '01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03']
 
 /** A sample that ends by itself is its output; one that does not is ended when it has printed this. */
 interface Listens {
@@ -88,7 +90,6 @@ beforeAll(async () => {
   const phone = extensionOf(state.demo, EXTENSION)
   const route = { customer_id: state.demo.customer_id, target: NUMBER, priority: 1 }
   carrier = await addCarrier(state, await operatorClient(state), { name: 'Docs', ip: '127.0.0.46', route })
-  const call = await answeredCall()
   for (const [text, value] of [
     ['.voipbin/state.json', state.file],
     ['ws://127.0.0.1:8080/ws', state.ws_url],
@@ -96,7 +97,6 @@ beforeAll(async () => {
     ['+12025550100', state.demo.number],
     ['https://example.com/voipbin', `${receiver.url}/voipbin`],
     ['https://acme.example/music.wav', `${receiver.url}/music.wav`],
-    ['01980a4e-5d00-7a11-8c3e-1f2a3b4c5d02', call],
     ['01980….registrar.voipbin.test', phone.domain],
     ["'secret'", `'${phone.password}'`],
     ['wss://host:5443/', state.sip.ws_url],
@@ -115,7 +115,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** A call that a carrier has answered and that stays up. */
+/** A call that a carrier has answered and that stays up. Made for the first sample that needs it: those before take as long as they take. */
 async function answeredCall(): Promise<string> {
   legs.push(await carrierAnswers(carrier, 'uas-answer', { WAIT_MS: 600_000 }))
   const actions = [{ type: 'sleep' as const, option: { duration: 600_000 } }]
@@ -169,13 +169,14 @@ const typescript = (sample: Sample): Program => new Program(process.execPath, [f
 
 /** Ids that a sample needs: `$ID` is the newest call, or recording where it is about one; by then it is stored. */
 async function chooseIds({ text }: Sample): Promise<void> {
+  if (text.includes(CALL) && !values.has(CALL)) values.set(CALL, await answeredCall())
   const [call] = (await api.calls.list({ page_size: 1 })).result
   env.ID = call?.id ?? ''
   if (!/recordings(?:\/|\.getFile)/.test(text)) return
   const newest = async () => (await api.recordings.list({ page_size: 1 })).result[0]
   const recording = await until('a recording', async () => (await newest())?.status === 'ended' && newest())
   env.ID = recording.id
-  values.set('01980a4e-5d00-7a11-8c3e-1f2a3b4c5d03', recording.id)
+  values.set(RECORDING, recording.id)
 }
 
 test('no page is forgotten', () => {

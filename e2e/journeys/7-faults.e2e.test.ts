@@ -18,7 +18,7 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 240_000 })
 const NEAR_HZ = 500
 const FAR_HZ = 900
 /** How long the caller that does not wait stays after the answer. */
-const SHORT_MS = 9_000
+const SHORT_MS = 12_000
 
 let own: OwnPlatform
 let recorder: Recorder
