@@ -190,6 +190,17 @@ describe('prices', () => {
     expect(await reserve(uuid7())).toMatchObject({ rate_per_unit: 10_000 })
   })
 
+  test('of thousands of prefixes the longest that fits counts', async () => {
+    await credit(100_000)
+    const many = Array.from({ length: 1_100 }, (_, n) => [uuid7(), operator.customer_id, 'call_pstn_outgoing', `+1200${n}`, '', 1, 60])
+    const columns = 'id, customer_id, cost_type, prefix, name, rate_per_unit, unit_duration, tm_create, tm_update'
+    const values = many.map(() => '(?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))').join(', ')
+    await app.query(`INSERT INTO billing_rates (${columns}) VALUES ${values}`, many.flat())
+    const made = await app.call('createBillingRate', { ...rate('+1555', 30), cost_type: 'call_pstn_outgoing' }, operator)
+    expect(await reserve(uuid7())).toMatchObject({ rate_per_unit: 30 })
+    await app.call('deleteBillingRate', { id: made.id }, operator)
+  })
+
   test.each(['getBillingRate', 'updateBillingRate', 'deleteBillingRate'] as const)('%s: a missing one', async operation => {
     await expect(app.call(operation, { id: missing }, operator)).rejects.toMatchObject({ reason: 'BILLING_RATE_NOT_FOUND' })
   })

@@ -1,7 +1,7 @@
 import type { BillingContext, BillingEvents } from '@voipbin/generated/rpc/billing'
 import type { BillingReservation, CostType } from '@voipbin/generated/schemas'
 import { AppError, type Context, isDuplicate, stamp, type Tx } from '@voipbin/kernel'
-import { affordableUnits, choosePrice, type Price, settle, unitsOf } from './rules.ts'
+import { affordableUnits, choosePrice, type Price, prefixesOf, settle, unitsOf } from './rules.ts'
 import { type AccountRow, accounts, type BillingRow, billings, rates } from './schema.ts'
 
 export type LedgerTx = Tx<BillingEvents>
@@ -55,7 +55,8 @@ export async function findBilling(tx: Reader, { reference_type, reference_id }: 
 }
 
 export async function priceOf(ctx: Pick<BillingContext, 'db'>, cost_type: CostType, number: string): Promise<Price> {
-  const { rate_per_unit, unit_duration } = choosePrice(cost_type, number, await rates.system.find(ctx, { cost_type }))
+  const fitting = await rates.system.find(ctx, { cost_type, prefix: prefixesOf(number) })
+  const { rate_per_unit, unit_duration } = choosePrice(cost_type, number, fitting)
   return { rate_per_unit, unit_duration }
 }
 

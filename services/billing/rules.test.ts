@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { affordableUnits, choosePrice, defaultPrices, settle, unitsOf } from './rules.ts'
+import { affordableUnits, choosePrice, defaultPrices, prefixesOf, settle, unitsOf } from './rules.ts'
 
 const minute = { rate_per_unit: 10_000, unit_duration: 60 }
 
@@ -20,6 +20,12 @@ test.each([
   const rates = [1, 2, 3].map((rate_per_unit, index) => ({ rate_per_unit, unit_duration: 60, prefix: ['', '+1', '+1555'][index] ?? '' }))
   expect(choosePrice('call_pstn_outgoing', number, rates).rate_per_unit).toBe(want)
 })
+
+test.each([
+  { number: '', want: [''] },
+  { number: '+1', want: ['', '+', '+1'] },
+])('prefixes of "$number"', ({ number, want }) => expect(prefixesOf(number)).toEqual(want))
+test('no prefix is longer than one that a price may have', () => expect(prefixesOf('+1'.padEnd(255, '2')).at(-1)).toHaveLength(16))
 
 test('without a price of the operator the built-in one counts', () => expect(choosePrice('number', '+1', [])).toEqual(defaultPrices.number))
 

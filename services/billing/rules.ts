@@ -16,6 +16,12 @@ export const defaultPrices: Record<CostType, Price> = {
   number_renew: { rate_per_unit: 5_000_000, unit_duration: 0 },
 }
 
+/** Digits and plus of the longest prefix that a price may have. */
+const longestPrefix = 16
+/** Every prefix by which a number may have a price, the empty one first. */
+export const prefixesOf = (number: string): string[] =>
+  Array.from({ length: Math.min(number.length, longestPrefix) + 1 }, (_, length) => number.slice(0, length))
+
 /** The price with the longest prefix that fits. */
 export function choosePrice(cost_type: CostType, number: string, rates: readonly (Price & { prefix: string })[]): Price {
   const [best] = rates.filter(rate => number.startsWith(rate.prefix)).toSorted((a, b) => b.prefix.length - a.prefix.length)
