@@ -153,13 +153,13 @@ export async function sortByAddress(ctx: Ctx, rows: readonly DeliveryRow[]): Pro
   return sorted
 }
 
-/** True for the one who may try now. */
+/** True for the one who may try now. Past `ctx.tx`: how many of its transactions a message takes must not depend on the time at which it comes. */
 async function probes(ctx: Ctx, address: AddressRow): Promise<boolean> {
   const now = ctx.now()
   if (address.tm_probe === null || Date.parse(address.tm_probe) > now.getTime()) return false
   const tm_probe = stamp(new Date(now.getTime() + probe_ms))
   const isDue = and(eq(addressTable.id, address.id), lte(addressTable.tm_probe, stamp(now)))
-  const [{ affectedRows }] = await ctx.tx(tx => tx.db.update(addressTable).set({ tm_probe }).where(isDue))
+  const [{ affectedRows }] = await ctx.db.update(addressTable).set({ tm_probe }).where(isDue)
   address.tm_probe = tm_probe
   return affectedRows === 1
 }

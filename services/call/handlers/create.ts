@@ -86,8 +86,9 @@ async function settleBefore(ctx: Ctx, { source, targets, plan }: Order): Promise
     if (plan) leg.activeflow_id = await startRun(ctx, { ...leg, direction: 'outgoing', source }, plan)
   }
   const undo = async () => {
-    for (const { activeflow_id } of legs) if (activeflow_id) await ctx.call('stopActiveflow', { id: activeflow_id })
-    for (const { id } of charged) await release(ctx, id)
+    const runs = legs.flatMap(({ activeflow_id }) => activeflow_id ?? [])
+    // One that cannot be taken back now must not keep the others.
+    await together([...runs.map(id => ctx.call('stopActiveflow', { id })), ...charged.map(({ id }) => release(ctx, id))])
   }
   try {
     await together([...charged.map(reserve), ...legs.map(start)])
