@@ -211,7 +211,7 @@ export const told = (id: string): string[] =>
     )
 /** Waits for the last event of a call and answers all. */
 export async function story(id: string, last = 'hungup'): Promise<string[]> {
-  await until(() => told(id).at(-1) === last, { what: `${last} as last of ${told(id)}` })
+  await until(() => told(id).at(-1) === last, { what: `${last} as the last event of call ${id}` })
   return told(id)
 }
 /** Makes a timer of a call due now. */
@@ -238,6 +238,17 @@ export async function talking(): Promise<{ id: string; channel_id: string }> {
   await asterisk.answer(channel_id)
   await reach(id, 'active')
   return { id, channel_id }
+}
+
+/** Calls that are over, older than any other. */
+export async function pastCalls(count: number): Promise<void> {
+  const ids = Array.from({ length: count }, (_, n) => `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`)
+  const names = ['owner_type', 'type', 'direction', 'status', 'source_target', 'destination_target']
+  const texts = ['customer', 'flow', 'outgoing', 'completed', own, sip.target]
+  const columns = `id, customer_id, owner_id, ${names}, chained_call_ids, source, destination, recording_ids, dialroutes, dial_timeout, max_duration`
+  const row = "(?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', '{}', '{}', '[]', '[]', 60, 60, '2020-01-01', '2020-01-01')"
+  const values = ids.flatMap(id => [id, mine.customer_id, mine.customer_id, ...texts])
+  await app.query(`INSERT INTO call_calls (${columns}, tm_create, tm_update) VALUES ${ids.map(() => row)}`, values)
 }
 
 /** Actions of a flow. */

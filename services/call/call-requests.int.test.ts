@@ -10,6 +10,7 @@ import {
   due,
   mine,
   missing,
+  pastCalls,
   reach,
   read,
   stored,
@@ -225,7 +226,8 @@ describe('requests about a call', () => {
     },
   )
 
-  test('the calls of a deleted customer end', async () => {
+  test('the calls of a deleted customer end, however many it has had', async () => {
+    await pastCalls(1_100)
     const { id } = await talking()
     await app.publish('customer', { event_type: 'customer.deleted', data: { id: mine.customer_id } })
     expect((await story(id)).slice(-2)).toEqual(['updated terminating', 'hungup'])

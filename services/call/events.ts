@@ -5,7 +5,7 @@ import { change } from './effects.ts'
 import { incoming } from './inbound.ts'
 import { answered, type CallTx, type Ctx, callOfChannel, channelEnded, hangup, ringing } from './lifecycle.ts'
 import { endedByKey, recordingOver } from './recordings.ts'
-import { isLive } from './rules.ts'
+import { isLive, liveStatuses } from './rules.ts'
 import { actions, asteriskTable, type CallRow, calls, recordings } from './schema.ts'
 
 /** Digits kept for the next `digits_receive`. */
@@ -64,14 +64,19 @@ export const consumers: CallConsumers = {
   'asterisk.recording_failed': (ctx, { data }) => recordingOver(ctx, data.name, { failed: data.reason }),
   'asterisk.channels_snapshot': reconcile,
   'customer.deleted': async (ctx, { data }) => {
-    const live = (await calls.system.find(ctx, { customer_id: data.id })).filter(row => isLive(row.status))
-    for (const row of live) await change(ctx.as(data.id), row.id, async (tx, call) => (await hangup(tx, call, 'normal_clearing')).effects)
+    for (const row of await liveCalls(ctx, { customer_id: data.id }))
+      await change(ctx.as(data.id), row.id, async (tx, call) => (await hangup(tx, call, 'normal_clearing')).effects)
   },
   'storage_file.deleted': async (ctx, { data }) => {
     const [row] = await recordings.system.find(ctx, { file_id: data.id }, { limit: 1 })
     if (row) await ctx.as(row.customer_id).tx(tx => recordings.system.update(tx, row.id, { file_id: null, filesize: null }))
   },
 }
+
+/** More calls than an Asterisk or a customer can have at a time. */
+const atMost = 100_000
+const liveCalls = (ctx: Pick<Ctx, 'db'>, where: { customer_id: string } | { asterisk_id: string }): Promise<CallRow[]> =>
+  calls.system.find(ctx, { ...where, status: liveStatuses }, { limit: atMost })
 
 async function setHold(tx: CallTx, row: CallRow, hold: boolean): Promise<[]> {
   if (isLive(row.status) && row.hold !== hold) await tx.emit('call.updated', await calls.system.update(tx, row, { hold }))
@@ -91,8 +96,7 @@ async function reconcile(ctx: Ctx, { data }: Parameters<CallConsumers['asterisk.
       .insert(asteriskTable)
       .values(row)
       .onDuplicateKeyUpdate({ set: { boot_id, connected: true, tm_update: row.tm_update } })
-    const live: CallRow['status'][] = ['initiating', 'ringing', 'active', 'canceling', 'terminating']
-    const rows = await calls.system.find(tx, { asterisk_id, status: live }, { limit: 100_000 })
+    const rows = await liveCalls(tx, { asterisk_id })
     return rows
       .filter(call => call.channel_id && shardOf(call.channel_id) === shard && !alive.has(call.channel_id) && call.tm_update < taken)
       .map(({ id, customer_id, channel_id }) => ({ id, customer_id, channel_id }))

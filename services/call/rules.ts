@@ -15,6 +15,7 @@ const next: Record<CallStatus, readonly CallStatus[]> = {
 
 export const canMove = (from: CallStatus, to: CallStatus): boolean => next[from].includes(to)
 export const isLive = (status: CallStatus): boolean => status !== 'completed'
+export const liveStatuses = (Object.keys(next) as CallStatus[]).filter(isLive)
 export const isTalking = (status: CallStatus): boolean => status === 'active'
 /** Neither answered nor on the way out. */
 export const isWaiting = (status: CallStatus): boolean => status === 'initiating' || status === 'ringing'
