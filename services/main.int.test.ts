@@ -22,7 +22,7 @@ async function freePort(): Promise<number> {
 /** The names two services leave on the broker under a prefix. */
 async function removeNames(prefix: string): Promise<void> {
   const bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix })
-  const channel = await bus.consuming.open({}).ready(5_000)
+  const channel = await bus.consuming.open({}).ready(30_000)
   const queues = ['bin-manager.customer.request', 'bin-manager.agent.request', 'agent.customer.events', 'agent.customer.events.dlq']
   for (const queue of queues) await channel.deleteQueue(bus.named(queue))
   for (const domain of ['customer', 'agent']) await channel.deleteExchange(bus.named(`${domain}.events`))

@@ -21,11 +21,11 @@ import {
   setInstallationKey,
   systemCaller,
 } from '@voipbin/kernel'
-import { testDatabase, testPrefix, testUrl } from '@voipbin/kernel/testing'
+import { testDatabase, testPrefix, testUrl, until } from '@voipbin/kernel/testing'
 
 export interface TestApp extends AsyncDisposable {
   readonly bus: Bus
-  /** Every event the services have sent, in the order they came. Emptied by the test. */
+  /** Every event the services have sent, in the order they came, once however often it came. Emptied by the test. */
   readonly events: Event[]
   /** Asks over the bus, as an agent of the customer given. */
   call<M extends keyof Calls & string>(
@@ -38,6 +38,8 @@ export interface TestApp extends AsyncDisposable {
   /** Puts an event of somebody else on the bus. */
   publish(domain: string, event: Partial<Event> & Pick<Event, 'event_type' | 'data'>): Promise<void>
   query<T>(sql: string, params?: unknown[]): Promise<T[]>
+  /** Empties `events`, also of what is committed and has not come yet. */
+  forget(): Promise<void>
   /** What another process needs to serve the same world. */
   readonly address: { amqp_url: string; mysql_url: string; prefix: string }
   close(): Promise<void>
@@ -71,7 +73,11 @@ export async function testApp({ services, elsewhere = [], standIns = [], env = {
   const events: Event[] = []
   const all = [...own, ...standIns]
   const domains = [...new Set(own.flatMap(({ contract }) => Object.values<{ domain: string }>(contract.emits).map(row => row.domain)))]
-  const heard = hear(bus, domains, event => events.push(event))
+  const known = new Set<string>()
+  const heard = hear(bus, domains, event => {
+    if (!known.has(event.event_id)) events.push(event)
+    known.add(event.event_id)
+  })
   const running: Running[] = []
   let closing: Promise<void> | undefined
   const close = () => {
@@ -88,12 +94,21 @@ export async function testApp({ services, elsewhere = [], standIns = [], env = {
   }
   const common = { bus, cache: noCache, http, log, errors, env, grace_ms: 3_000, ...(now && { now }), ...(instance && { instance }) }
   try {
-    await Promise.all([heard.ready(10_000), rpc.ready(10_000)])
+    await Promise.all([heard.ready(30_000), rpc.ready(30_000)])
     if (standIns.length > 0) running.push(await serve(standIns, common))
     if (services.length > 0) running.push(await serve(services, { ...common, database }))
   } catch (error) {
     await close()
     throw error
+  }
+  const query = async <T>(sql: string, params: unknown[] = []) => (await database.pool.promise().query(sql, params))[0] as T[]
+  const forget = async () => {
+    for (const { name } of folders) await until(async () => (await query(`SELECT 1 FROM ${name}_outbox LIMIT 1`)).length === 0)
+    // Comes behind all that has left.
+    const event_id = crypto.randomUUID()
+    await publish(bus, domains[0] ?? '', { event_type: 'test.marker', event_id, data: {} })
+    await until(() => known.has(event_id))
+    events.length = 0
   }
   const caller = (fields: Partial<Caller> = {}): Caller =>
     systemCaller('test', {
@@ -109,7 +124,8 @@ export async function testApp({ services, elsewhere = [], standIns = [], env = {
     call: (operation, input, as, options) => rpc.call(caller(as), operation, input, options) as Promise<never>,
     ownerOf: (service, resource, id) => rpc.ownerOf(caller(), service, resource, id),
     publish: (domain, event) => publish(bus, domain, event),
-    query: async <T>(sql: string, params: unknown[] = []) => (await database.pool.promise().query(sql, params))[0] as T[],
+    query,
+    forget,
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -149,7 +165,7 @@ async function publish(bus: Bus, domain: string, event: Partial<Event> & Pick<Ev
   const identity = { event_id: crypto.randomUUID(), timestamp: new Date().toISOString(), request_id: testPrefix('request') }
   const whole: Event = { ...identity, customer_id, resource_type, resource_id: id, resource_seq: 1, ...event }
   const session = bus.publishing.open({ confirm: true })
-  const channel = await session.ready(5_000)
+  const channel = await session.ready(30_000)
   channel.publish(bus.named(`${domain}.events`), event.event_type, Buffer.from(JSON.stringify(whole)), { type: event.event_type })
   await channel.waitForConfirms()
   await session.close()
@@ -162,7 +178,7 @@ interface Names {
 
 async function removeNames(bus: Bus, services: readonly Service[], { domains, instance }: Names): Promise<void> {
   const session = bus.consuming.open({})
-  const channel = await session.ready(5_000)
+  const channel = await session.ready(30_000)
   const queues = services.flatMap(({ contract: { name, consumes } }) => [
     requestQueue(name),
     ...Object.values(instance ?? {}).map(value => requestQueue(`${name}.${value}`)),

@@ -48,6 +48,7 @@ describe('reservations', () => {
       tm_billing_start: tm_answer,
     })
     expect(await account()).toMatchObject({ balance: 80_000, balance_reserved: 0 })
+    await until(() => sent().includes('billing.updated'))
     expect(sent().filter(type => type.startsWith('billing.'))).toEqual(['billing.created', 'billing.created', 'billing.updated'])
     expect(sent().filter(type => type === 'billing_account.updated')).toHaveLength(1)
     // Over is over.

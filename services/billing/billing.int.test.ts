@@ -46,7 +46,10 @@ describe('accounts', () => {
     expect(await app.call('updateOwnBillingAccount', { name: 'Acme' }, mine)).toMatchObject({ name: 'Acme', balance: 5_000_000 })
     expect(await app.call('updateBillingAccount', { id, detail: 'd' }, operator)).toMatchObject({ name: 'Acme', detail: 'd' })
     await until(() => sent().length === 5)
-    expect(sent()).toEqual(['billing_account.created', 'billing.created', ...Array(3).fill('billing_account.updated')])
+    expect(sent().filter(type => type !== 'billing.created')).toEqual([
+      'billing_account.created',
+      ...Array(3).fill('billing_account.updated'),
+    ])
     const audits = await app.query<{ action: string }>('SELECT action FROM kernel_audits WHERE resource_id = ? ORDER BY tm_create', [id])
     expect(audits.map(row => row.action)).toEqual(['create', 'update', 'update', 'update'])
   })

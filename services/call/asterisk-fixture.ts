@@ -79,7 +79,7 @@ export class AsteriskFixture {
   async open(): Promise<void> {
     const common = { cache: noCache, http: this.#http, log: silentLogger, errors, grace_ms: 1_000 }
     this.#running = await serve([this.#service()], { ...common, bus: this.#bus, instance: { asterisk_id: this.id } })
-    await this.#events.ready(10_000)
+    await this.#events.ready(30_000)
     await this.snapshot()
   }
 
@@ -88,7 +88,7 @@ export class AsteriskFixture {
     await this.#events.close()
     await this.#http.close()
     const session = this.#bus.consuming.open({})
-    const channel = await session.ready(5_000)
+    const channel = await session.ready(30_000)
     await channel.deleteQueue(this.#bus.named(`bin-manager.asterisk.${this.id}.request`))
     for (let shard = 0; shard < shardCount; shard++)
       for (const end of ['', '.dlq']) await channel.deleteQueue(this.#bus.named(`${shardQueue(shard)}${end}`))

@@ -10,7 +10,6 @@ import {
   type Context,
   createLogger,
   type Database,
-  type Event,
   type In,
   noCache,
   openBus,
@@ -197,15 +196,10 @@ export const reach = (id: string, status: Call['status']): Promise<Call> =>
     { what: `call ${status}` },
   )
 
-/** An event may come twice, with the same id: whoever listens has to know it again. */
-const about = (id: string): Event[] => {
-  const mineOnly = app.events.filter(event => event.resource_id === id)
-  return [...new Map(mineOnly.map(event => [event.event_id, event])).values()]
-}
 /** Public events of one call, in the order they came; `call.updated` with its status. */
 export const told = (id: string): string[] =>
-  about(id)
-    .filter(event => event.event_type !== 'call.action_finished')
+  app.events
+    .filter(event => event.resource_id === id && event.event_type !== 'call.action_finished')
     .map(event =>
       event.event_type === 'call.updated' ? `updated ${(event.data as Call).status}` : event.event_type.replace(/^call\./, ''),
     )
@@ -256,5 +250,5 @@ export const talk = (text = 'hello'): Action => ({ type: 'talk', option: { text,
 export const hangup: Action = { type: 'hangup', option: { reason: 'normal_clearing' } }
 export const digits = (option: object = {}): Action => ({
   type: 'digits_receive',
-  option: { duration: 5000, length: 0, key: '', ...option },
+  option: { duration: 60_000, length: 0, key: '', ...option },
 })

@@ -240,7 +240,6 @@ describe('what a flow does by itself', () => {
     const run = await start([{ type: 'sleep', option: { duration: 300 } }, talk()])
     await reached('talk')
     expect(Date.now() - begun).toBeGreaterThanOrEqual(295)
-    expect(Date.now() - begun).toBeLessThan(20_000)
     expect(trace(await read(run.id))).toEqual(['sleep ok', 'talk runs'])
   })
 

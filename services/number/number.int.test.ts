@@ -31,7 +31,9 @@ async function rich(amount = 100_000_000, on = app): Promise<{ customer_id: stri
   await on.call('addBillingAccountBalance', { id, amount, detail: '' }, operator)
   return as
 }
-const sent = () => app.events.filter(event => event.event_type.startsWith('number.')).map(event => event.event_type)
+/** Of this test's customers: events of a test before may still come. */
+const heard = () => app.events.filter(({ customer_id }) => customer_id === mine.customer_id || customer_id === theirs.customer_id)
+const sent = () => heard().flatMap(({ event_type }) => (event_type.startsWith('number.') ? event_type : []))
 const audits = async (id: string) =>
   (await app.query<{ action: string }>('SELECT action FROM kernel_audits WHERE resource_id = ? ORDER BY tm_create', [id])).map(
     row => row.action,
@@ -215,7 +217,7 @@ describe('owned numbers', () => {
     const kept = await take(await stocked(), theirs)
     await app.publish('customer', { event_type: 'customer.deleted', data: { id: mine.customer_id } })
     await until(() => sent().length === 5)
-    expect(sent().slice(3)).toEqual(['number.deleted', 'number.deleted'])
+    expect(sent().toSorted()).toEqual([...Array(3).fill('number.created'), ...Array(2).fill('number.deleted')])
     expect((await list()).result).toEqual([])
     expect(await inStock(wanted)).toBe(true)
     expect((await list(theirs)).result.map(row => row.id)).toEqual([kept.id])

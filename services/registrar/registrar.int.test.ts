@@ -57,7 +57,7 @@ const phonesOf = async ({ extension, domain }: Pick<Extension, 'extension' | 'do
 }
 const eventsOf = (id: string) => app.events.filter(event => event.resource_id === id)
 const expectEvents = async (id: string, want: readonly string[]) => {
-  await until(() => eventsOf(id).length >= want.length, { timeout_ms: 10_000, what: `${want} of ${id}` })
+  await until(() => eventsOf(id).length >= want.length, { what: `${want} of ${id}` })
   expect(eventsOf(id).map(event => event.event_type)).toEqual(want)
 }
 const missing = { reason: 'EXTENSION_NOT_FOUND', status: 'NOT_FOUND' }
@@ -183,8 +183,11 @@ describe('a phone', () => {
   })
   test('that lets its registration run out is gone, though its row is still there', async () => {
     const extension = await create(uuid7())
-    await register(extension, { seconds: 3 })
+    const ruid = await register(extension)
+    await expectEvents(extension.id, ['extension.created', 'extension.registered'])
+    await edge.pool.promise().query('UPDATE location SET expires = expires - INTERVAL 1 DAY WHERE ruid = ?', [ruid])
     await expectEvents(extension.id, ['extension.created', 'extension.registered', 'extension.unregistered'])
+    expect(await phonesOf(extension)).toHaveLength(1)
   })
   test('of a deleted extension is forgotten at once and told of no more', async () => {
     const customer_id = uuid7()

@@ -19,8 +19,7 @@ beforeAll(async () => {
 afterAll(() => app.close())
 afterEach(async () => {
   for (const { id } of (await app.call('listRoutes', { page_size: 100 }, operator)).result) await app.call('deleteRoute', { id }, operator)
-  await until(async () => (await app.query('SELECT * FROM route_outbox')).length === 0)
-  app.events.length = 0
+  await app.forget()
 })
 
 const sent = () => app.events.map(event => event.event_type)

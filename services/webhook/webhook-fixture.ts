@@ -84,10 +84,12 @@ export const happen = async (event_type: string, id: string = uuid7(), more: obj
 /** The same, and waits until the webhook service has dealt with it: what is changed afterwards does not meet it. */
 export const happened = async (...event: Parameters<typeof happen>): Promise<string> => {
   const event_id = await happen(...event)
-  // step 0 of a message says that
-  await until(async () => (await app.query('SELECT 1 FROM webhook_inbox WHERE message_id = ? AND step = 0', [event_id])).length === 1)
+  await dealtWith(event_id)
   return event_id
 }
+/** Waits until the webhook service has dealt with an event: step 0 of a message says that. */
+export const dealtWith = (event_id: string) =>
+  until(async () => (await app.query('SELECT 1 FROM webhook_inbox WHERE message_id = ? AND step = 0', [event_id])).length === 1)
 export const deliveries = async (where: object = {}): Promise<WebhookDelivery[]> =>
   (await app.call('listWebhookDeliveries', { page_size: 100, ...where }, mine)).result
 export const read = (id: string) => app.call('getWebhookDelivery', { id }, mine)
@@ -103,7 +105,9 @@ export const allOver = (count: number, where: object = {}) =>
   })
 export const typesOf = (requests: readonly Received[]) => requests.map(one => one.headers['x-voipbin-event'])
 export const lanes = () => app.query('SELECT lane FROM webhook_deliveries WHERE lane IS NOT NULL AND customer_id = ?', [mine.customer_id])
-export const sent = () => app.events.map(event => event.event_type)
+/** Of this test's customer: events of a test before may still come. */
+export const heard = () => app.events.filter(event => event.customer_id === mine.customer_id)
+export const sent = () => heard().map(event => event.event_type)
 
 /** Both sets of headers by those who defined them. Throws when one is wrong. */
 export async function verify({ headers, body }: Received, secret: string): Promise<void> {

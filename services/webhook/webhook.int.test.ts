@@ -96,20 +96,23 @@ describe('deliveries', () => {
   })
 
   test('of one resource keep their order while the first fails', async () => {
-    await create('/order', { retry_schedule: [0, 1, 1] })
-    await create('/any', { retry_schedule: [0, 1, 1], ordered: false })
+    await create('/order', { retry_schedule: [0, 1, 1], timeout: 30 })
+    await create('/any', { retry_schedule: [0, 1, 1], timeout: 30, ordered: false })
+    const [one, other] = [uuid7(), uuid7()]
+    const about = (path: string, id: string) => typesOf(receiver.of(path).filter(request => request.body.includes(id)))
     const failed = new Set<string>()
-    for (const path of ['/order', '/any'])
-      receiver.answers.set(path, ({ headers }) => {
+    // The first fails once all have come that do not wait for it.
+    const others = { '/order': () => about('/order', other).length === 1, '/any': () => about('/any', one).length === 4 }
+    for (const [path, haveCome] of Object.entries(others))
+      receiver.answers.set(path, async ({ headers }) => {
         if (headers['x-voipbin-event'] !== 'call_created' || failed.has(path)) return 200
         failed.add(path)
+        await until(haveCome)
         return 503
       })
-    const [one, other] = [uuid7(), uuid7()]
     for (const type of ['call.created', 'call.ringing', 'call.answered', 'call.hungup']) await happen(type, one)
     await happen('call.ringing', other)
     await allOver(10)
-    const about = (path: string, id: string) => typesOf(receiver.of(path).filter(request => request.body.includes(id)))
     expect(about('/order', one)).toEqual(['call_created', 'call_created', 'call_ringing', 'call_answered', 'call_hungup'])
     expect(about('/any', one).at(-1)).toBe('call_created')
     // Another resource has not waited for it.

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AriEvent } from '../proxies/asterisk/ari-types.ts'
 import type { AsteriskPort } from '../proxies/asterisk/port.ts'
 import { openWebSocketPort } from '../proxies/asterisk/ws-port.ts'
@@ -12,9 +12,6 @@ import { type AsteriskInstance, type EdgeInstance, type Stack, startStack } from
 import { exchange } from './udp.ts'
 import { until } from './wait.ts'
 import { webPhone } from './web-phone.ts'
-
-// real servers, on a machine that may be busy
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 const customer = '01890000-0000-7000-8000-000000000001'
 let stack: Stack

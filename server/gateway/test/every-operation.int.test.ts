@@ -135,7 +135,7 @@ const prefix = `${testPrefix('every')}.`
 beforeAll(async () => {
   const tables = contracts.flatMap(({ name }) => Object.values(systemTables(name)))
   database = await testDatabase({ tables: [idempotency, ...tables] })
-  cache = openCache({ url: testUrl('REDIS_URL'), prefix })
+  cache = openCache({ url: testUrl('REDIS_URL'), prefix, command_ms: 30_000 })
   bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix })
   const http = { request: () => Promise.reject(new Error('no http here')) }
   running = await serve(services, { bus, database, cache, log: silentLogger, errors: {}, http })
@@ -154,7 +154,7 @@ afterAll(async () => {
   await Promise.all([patient.close(), hasty.close()])
   await running.close()
   const session = bus.consuming.open({})
-  const channel = await session.ready(5_000)
+  const channel = await session.ready(30_000)
   for (const { name, consumes } of contracts) {
     await channel.deleteQueue(bus.named(`bin-manager.${name}.request`))
     await channel.deleteExchange(bus.named(`${name}.events`))

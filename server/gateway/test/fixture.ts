@@ -62,7 +62,7 @@ export class Fixture {
   static async open(parts: Partial<GatewayParts> & { env?: Record<string, string> } = {}): Promise<Fixture> {
     const fixture = new Fixture()
     fixture.database = await testDatabase({ tables: [idempotency, ...fixtureTables] })
-    fixture.cache = openCache({ url: testUrl('REDIS_URL'), prefix: fixture.prefix })
+    fixture.cache = openCache({ url: testUrl('REDIS_URL'), prefix: fixture.prefix, command_ms: 30_000 })
     await fixture.cache.ready()
     fixture.bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix: fixture.prefix })
     fixture.states = await StatePublisher.open({ bind: 'tcp://127.0.0.1:*', log: silentLogger })
@@ -167,7 +167,7 @@ export class Fixture {
   /** What a killed process leaves on the broker. */
   async removeQueue(queue: string): Promise<void> {
     const session = this.bus.consuming.open({})
-    await (await session.ready(5_000)).deleteQueue(queue)
+    await (await session.ready(30_000)).deleteQueue(queue)
     await session.close()
   }
 
@@ -175,13 +175,13 @@ export class Fixture {
   async removeLeft(queue: string): Promise<void> {
     const bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix: this.prefix })
     const session = bus.consuming.open({})
-    await (await session.ready(5_000)).deleteQueue(bus.named(queue))
+    await (await session.ready(30_000)).deleteQueue(bus.named(queue))
     await bus.close()
   }
 
   async #removeQueues(): Promise<void> {
     const session = this.bus.consuming.open({})
-    const channel = await session.ready(5_000)
+    const channel = await session.ready(30_000)
     for (const service of ['widget', 'agent', 'customer']) {
       await channel.deleteQueue(this.bus.named(`bin-manager.${service}.request`))
       await channel.deleteExchange(this.bus.named(`${service}.events`))

@@ -7,7 +7,7 @@ import { fixtureServices } from './fixture-services.ts'
 // A gateway of the fixture in a process of its own, for tests that kill it. Arguments: prefix and database.
 const [prefix = '', database_url = ''] = process.argv.slice(2)
 const config = fixtureConfig({ MYSQL_URL: database_url })
-const cache = openCache({ url: config.REDIS_URL, prefix })
+const cache = openCache({ url: config.REDIS_URL, prefix, command_ms: 30_000 })
 await cache.ready()
 const bus = await openBus({ url: config.AMQP_URL, log: silentLogger, prefix })
 const { calls } = fixtureServices({

@@ -60,7 +60,7 @@ beforeAll(async () => {
   line = await Line.open()
   fixture = await Fixture.open()
   // The second gateway reaches Redis over a line that the test cuts.
-  cache = openCache({ url: line.url, prefix: fixture.prefix })
+  cache = openCache({ url: line.url, prefix: fixture.prefix, command_ms: 30_000 })
   await cache.ready()
   await fixture.addGateway({ cache })
 })

@@ -280,7 +280,7 @@ class OwnFixture implements AsyncDisposable {
     const caller = { customer_id: who.customer_id, agent_id: null, actor, permissions: [], request_id: 'r', locale: 'en' }
     for (const id of ids) {
       const data = { id, customer_id: who.customer_id, name: 'w' }
-      await this.fixture.running.rpc.call({ ...caller, deadline: Date.now() + 10_000 }, 'emitWidget', { type: 'widget.created', data })
+      await this.fixture.running.rpc.call({ ...caller, deadline: Date.now() + 60_000 }, 'emitWidget', { type: 'widget.created', data })
     }
     return ids
   }

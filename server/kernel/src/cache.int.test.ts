@@ -7,7 +7,7 @@ import { testPrefix, testUrl, until } from './testing.ts'
 
 let cache: RedisCache
 beforeAll(async () => {
-  cache = openCache({ url: testUrl('REDIS_URL'), prefix: `${testPrefix()}:` })
+  cache = openCache({ url: testUrl('REDIS_URL'), prefix: `${testPrefix()}:`, command_ms: 30_000 })
   expect(await cache.ready()).toBe(true)
 })
 afterAll(() => cache.close())
@@ -114,6 +114,8 @@ describe('a Redis that is away', () => {
   })
 })
 
+const within = (least: number, most: number) => (value: number) => value >= least && value <= most
+
 describe('limits', () => {
   const api: LimitClass = { name: 'api', per_minute: 6 }
   let limits: Limits
@@ -138,7 +140,12 @@ describe('limits', () => {
       away: false,
       known: true,
     })
-    expect(answers[12]).toMatchObject({ remaining: 0, retry_after_s: 10, reset_s: 120 })
+    // A token comes every ten seconds, and the first is on its way.
+    expect(answers[12]).toMatchObject({
+      remaining: 0,
+      retry_after_s: expect.toSatisfy(within(1, 10)),
+      reset_s: expect.toSatisfy(within(110, 120)),
+    })
   })
   test('refills with time', async () => {
     const subject = testPrefix()
@@ -188,8 +195,8 @@ describe('limits', () => {
   })
   test('a hundred at once take no more than there are', async () => {
     const subject = testPrefix()
-    const answers = await Promise.all(Array.from({ length: 100 }, () => limits.check({ subject, class: { name: 'api', per_minute: 20 } })))
-    expect(answers.filter(({ allowed }) => allowed)).toHaveLength(40)
+    const answers = await Promise.all(Array.from({ length: 100 }, () => limits.check({ subject, class: { name: 'api', per_minute: 2 } })))
+    expect(answers.filter(({ allowed }) => allowed)).toHaveLength(4)
   })
   test('without Redis a local bucket holds', async () => {
     await using far = openCache({ url: 'redis://127.0.0.1:1' })
@@ -198,6 +205,6 @@ describe('limits', () => {
     const answers = []
     for (let n = 0; n < 13; n++) answers.push(await local.check({ session: 'h', subject, class: api }))
     expect(answers.filter(({ allowed }) => allowed)).toHaveLength(12)
-    expect(answers[12]).toMatchObject({ away: true, known: false, remaining: 0, retry_after_s: 10 })
+    expect(answers[12]).toMatchObject({ away: true, known: false, remaining: 0, retry_after_s: expect.toSatisfy(within(1, 10)) })
   })
 })

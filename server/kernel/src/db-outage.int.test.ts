@@ -16,7 +16,7 @@ beforeAll(async () => {
   database = openDb({ url: through(w.url, gate), pool_max: 20, acquire_ms: 1_000 })
   await w.serve([alpha, beta], { database })
   rpc = new RpcClient(w.bus, calls, { log })
-  await rpc.ready(5_000)
+  await rpc.ready(30_000)
 })
 afterAll(async () => {
   gate.open()

@@ -61,7 +61,7 @@ const points: FaultPoint[] = ['outbox.after_commit', 'outbox.before_delete', 'co
 test.concurrent.each(points)('killed 20 times at %s nothing is lost, doubled or out of order', { timeout: 400_000 }, async point => {
   await using w = await world()
   const rpc = new RpcClient(w.bus, calls, { log, breaker_ms: 200 })
-  await rpc.ready(5_000)
+  await rpc.ready(30_000)
   console.log(`${point}: FAULT_SEED=${seed}`)
   const next = random(seed)
   const items = Array.from({ length: 4 }, () => uuid7())

@@ -12,7 +12,7 @@ test('an answer waits for the connection it goes out on, when that one comes bac
   const bus: Bus = { ...w.bus, named: w.bus.named, consuming: w.bus.consuming, publishing: late.publishing, log, isUp: true }
   await using _app = await w.serve([alpha, beta], { bus })
   const rpc = new RpcClient(w.bus, calls, { log })
-  await rpc.ready(5_000)
+  await rpc.ready(30_000)
   expect(await rpc.call(caller(), 'echo', { a: 1 })).toMatchObject({ a: 1 })
   gate.shut()
   await until(() => !late.publishing.isUp)

@@ -17,7 +17,7 @@ beforeAll(async () => {
   w = await world({ amqp_url: through(amqpUrl(), gate) })
   app = await w.serve([alpha, beta])
   rpc = new RpcClient(w.bus, calls, { log })
-  await rpc.ready(5_000)
+  await rpc.ready(30_000)
 })
 afterAll(async () => {
   gate.open()
@@ -66,13 +66,11 @@ test('events committed meanwhile leave afterwards, in order, each heard once', a
       const message_id = uuid7()
       message_ids.push(message_id)
       sent++
-      await until(
-        () =>
-          rpc.call(caller(), 'hitItem', { id }, { message_id }).then(
-            () => true,
-            () => undefined,
-          ),
-        20_000,
+      await until(() =>
+        rpc.call(caller(), 'hitItem', { id }, { message_id }).then(
+          () => true,
+          () => undefined,
+        ),
       )
     })
     await new Promise(resolve => setTimeout(resolve, 5 * round))
@@ -88,7 +86,7 @@ test('events committed meanwhile leave afterwards, in order, each heard once', a
 
 test('a publisher without a database keeps its events, in order', async () => {
   const publisher = new EventPublisher(w.bus, { exchange: 'alpha.events', max_buffered: 50 })
-  await publisher.ready(5_000)
+  await publisher.ready(30_000)
   const id = uuid7()
   const event = (seq: number) => ({
     event_id: uuid7(),

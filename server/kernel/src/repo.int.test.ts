@@ -33,7 +33,7 @@ let stranger: TestContext
 beforeAll(async () => {
   setInstallationKey(Buffer.alloc(32, 5).toString('base64'))
   database = await testDatabase({ tables: [lamps] })
-  cache = openCache({ url: testUrl('REDIS_URL'), prefix: `${testPrefix()}:` })
+  cache = openCache({ url: testUrl('REDIS_URL'), prefix: `${testPrefix()}:`, command_ms: 30_000 })
   await cache.ready()
 })
 afterAll(async () => {

@@ -10,7 +10,7 @@ beforeAll(async () => {
   w = await world()
   await w.serve([alpha, beta])
   rpc = new RpcClient(w.bus, calls, { log })
-  await rpc.ready(5_000)
+  await rpc.ready(30_000)
 })
 afterAll(async () => {
   await rpc.close()
@@ -88,7 +88,7 @@ describe('a request', () => {
 
   test('with the deadline behind it is not carried out', async () => {
     const session = w.bus.publishing.open({})
-    const channel = await session.ready(5_000)
+    const channel = await session.ready(30_000)
     const id = uuid7()
     const headers = { ...caller(), deadline: Date.now() - 1 }
     const request = {

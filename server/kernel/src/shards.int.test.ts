@@ -82,12 +82,12 @@ const ownersNow = () => {
 
 beforeAll(async () => {
   publisher = openShardedPublisher(await open())
-  await publisher.ready(5_000)
+  await publisher.ready(30_000)
 })
 afterAll(async () => {
   for (const app of running) await app.close()
   await publisher.close()
-  const channel = await buses[0]?.consuming.open({}).ready(5_000)
+  const channel = await buses[0]?.consuming.open({}).ready(30_000)
   for (let shard = 0; shard < shardCount; shard++)
     for (const end of ['', '.dlq']) await channel?.deleteQueue(`${prefix}${shardQueue(shard)}${end}`)
   await channel?.deleteExchange(prefix + shardExchange)
@@ -124,4 +124,4 @@ test('two instances share the shards; a channel keeps its order when its shard m
   for (const channel_id of channels) {
     expect(heard.filter(one => one.channel_id === channel_id).map(({ n }) => n)).toEqual(Array.from({ length: sent }, (_, i) => i + 1))
   }
-}, 60_000)
+}, 180_000)

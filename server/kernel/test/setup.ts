@@ -84,7 +84,7 @@ const queues = ['bin-manager.alpha.request', 'bin-manager.beta.request', 'beta.a
 
 async function removeQueues(prefix: string, [bus]: Bus[]): Promise<void> {
   const session = bus?.consuming.open({})
-  const channel = await session?.ready(5_000)
+  const channel = await session?.ready(30_000)
   for (const queue of queues) await channel?.deleteQueue(prefix + queue)
   await channel?.deleteExchange(`${prefix}alpha.events`)
 }

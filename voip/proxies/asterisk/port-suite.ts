@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { dominantTone, sine } from '../../testing/audio.ts'
 import { addCarrier, mediaSessions } from '../../testing/carrier.ts'
 import { crash } from '../../testing/inroot.ts'
@@ -8,9 +8,6 @@ import { type Stack, startStack } from '../../testing/stack.ts'
 import { until } from '../../testing/wait.ts'
 import { type AriEvent, ariRoutes } from './ari-types.ts'
 import { AriError, AriUnavailable, type AsteriskPort, type PortOptions } from './port.ts'
-
-// real servers, on a machine that may be busy
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 /** One resource as Asterisk describes it, `/ari/api-docs/<resource>.json`. */
 interface Description {

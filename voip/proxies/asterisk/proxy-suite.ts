@@ -16,7 +16,7 @@ import {
   systemCaller,
 } from '@voipbin/kernel'
 import { testPrefix, testUrl } from '@voipbin/kernel/testing'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { level, parseWav, sine, toneLevel } from '../../testing/audio.ts'
 import { type Cable, cable } from '../../testing/cable.ts'
 import { addCarrier } from '../../testing/carrier.ts'
@@ -26,9 +26,6 @@ import { rtpPhone } from '../../testing/rtp.ts'
 import { sipp } from '../../testing/sipp.ts'
 import { type AsteriskInstance, type Stack, startStack } from '../../testing/stack.ts'
 import { until } from '../../testing/wait.ts'
-
-// real servers, on a machine that may be busy
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 type Data = Record<string, unknown> & { channel_id?: string }
 type Seen = Event<string, Data>
@@ -57,7 +54,7 @@ let target: string
 let transport: Transport
 
 const ask = <T>(operation: string, input: object = {}) =>
-  client.call(systemCaller('test', { request_id: operation, deadline: Date.now() + 10_000 }), operation, {
+  client.call(systemCaller('test', { request_id: operation, deadline: Date.now() + 60_000 }), operation, {
     asterisk_id,
     ...input,
   }) as Promise<T>
@@ -104,7 +101,7 @@ export function proxySuite(chosen: Transport): void {
       const service = defineService(contract, { handlers: {}, consumers: Object.fromEntries(types.map(type => [type, consume])) as never })
       listener = await serve([service], { bus, cache: noCache, http: openHttp({}), log: silentLogger, errors: {} })
       client = createClient({ bus, calls, log: silentLogger })
-      await client.ready(5_000)
+      await client.ready(30_000)
       proxy = await startProxy()
     })
 
@@ -112,7 +109,7 @@ export function proxySuite(chosen: Transport): void {
       await end(proxy)
       await client.close()
       await listener.close()
-      const channel = await bus.consuming.open({}).ready(5_000)
+      const channel = await bus.consuming.open({}).ready(30_000)
       for (let shard = 0; shard < 16; shard++)
         for (const tail of ['', '.dlq']) await channel.deleteQueue(`${prefix}asterisk.all.event.${shard}${tail}`)
       for (const queue of [

@@ -3,13 +3,10 @@ import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { openBus, silentLogger } from '@voipbin/kernel'
 import { testPrefix, testUrl } from '@voipbin/kernel/testing'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { end } from '../../testing/inroot.ts'
 import { portBlock } from '../../testing/ports.ts'
 import { until } from '../../testing/wait.ts'
-
-// real servers, on a machine that may be busy
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 const prefix = `${testPrefix('edgeproxy')}.`
 const asked: string[] = []
@@ -43,13 +40,13 @@ beforeAll(async () => {
     },
     stdio: ['ignore', 'inherit', 'inherit'],
   })
-  await until('the process', async () => (await fetch(`http://127.0.0.1:${health}/ready`)).ok)
+  await until('the process', async () => (await fetch(`http://127.0.0.1:${health}/ready`)).ok, 120_000)
 })
 
 afterAll(async () => {
   await end(child)
   const bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix })
-  const channel = await bus.consuming.open({}).ready(5_000)
+  const channel = await bus.consuming.open({}).ready(30_000)
   for (const queue of ['kamailio.route.events', 'kamailio.route.events.dlq', 'bin-manager.kamailio.request'])
     await channel.deleteQueue(prefix + queue)
   await channel.deleteExchange(`${prefix}route.events`)
@@ -60,7 +57,7 @@ afterAll(async () => {
 test('both tables are read at the start, and the addresses again after each change of a provider', async () => {
   await until('the first reloads', () => asked.includes('dispatcher.reload') && asked.includes('permissions.addressReload'))
   const bus = await openBus({ url: testUrl('AMQP_URL'), log: silentLogger, prefix })
-  const channel = await bus.publishing.open({ confirm: true }).ready(5_000)
+  const channel = await bus.publishing.open({ confirm: true }).ready(30_000)
   for (const event_type of ['provider.created', 'provider.updated', 'provider.deleted', 'route.created']) {
     const before = asked.length
     const event = {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { silentLogger } from '@voipbin/kernel'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { render } from '../../render.ts'
 import { portBlock } from '../../testing/ports.ts'
 import { sippCall } from '../../testing/sipp.ts'
@@ -11,9 +11,6 @@ import { type EdgeInstance, type Stack, startStack } from '../../testing/stack.t
 import { until } from '../../testing/wait.ts'
 import { Reloader } from './reloader.ts'
 import { KamailioError, type KamailioRpc, openKamailioRpc } from './rpc.ts'
-
-// real servers, on a machine that may be busy
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 let stack: Stack
 let edge: EdgeInstance
