@@ -1,4 +1,5 @@
 import type { Action, Activeflow } from '@voipbin/generated/schemas'
+import { uuid7 } from '@voipbin/kernel'
 import { until } from '@voipbin/kernel/testing'
 import { describe, expect, test } from 'vitest'
 import {
@@ -105,6 +106,14 @@ describe('a call from a carrier', () => {
   })
 })
 
+/** Virtual numbers of the customer, newer than the one it has bought. */
+async function virtualNumbers(count: number): Promise<void> {
+  const columns = 'id, customer_id, number, type, name, detail, status, tm_purchase, tm_create, tm_update'
+  const row = "(?, ?, ?, 'virtual', '', '', 'active', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))"
+  const values = Array.from({ length: count }, (_, n) => [uuid7(), mine.customer_id, `+8996${String(n).padStart(8, '0')}`])
+  await app.query(`INSERT INTO number_numbers (${columns}) VALUES ${values.map(() => row)}`, values.flat())
+}
+
 describe('a phone of a customer', () => {
   const dial = async (target: string) => {
     const request_uri = `sip:${target}@${mine.customer_id}.registrar.test`
@@ -169,8 +178,9 @@ describe('a phone of a customer', () => {
     expect(asterisk.of('hangupChannel', channel_id)).toMatchObject([{ cause: told_cause }])
   })
 
-  test('calls the world with a number of the customer', async () => {
+  test('calls the world with a number of the customer, however many virtual ones it has besides', async () => {
     await carriers('+39', 1)
+    await virtualNumbers(110)
     const { id } = await dial('+390612345678')
     const leg = await channelOf(await legOf(id))
     await until(() => asterisk.channels.has(leg))

@@ -187,7 +187,11 @@ async function targetOf(ctx: Ctx, destination: Address): Promise<Target | null> 
   }
 }
 
-const ownNumbers = async (ctx: Ctx): Promise<PhoneNumber[]> => (await ctx.call('listNumbers', { page_size: 100 })).result
+/** The newest of the customer's numbers that are not virtual, and its newest of all: it may have more than a page. */
+async function ownNumbers(ctx: Ctx): Promise<PhoneNumber[]> {
+  const pages = await together([ctx.call('listNumbers', { page_size: 1, type: 'normal' }), ctx.call('listNumbers', { page_size: 1 })])
+  return pages.flatMap(page => page.result)
+}
 
 /** A number that the whole world may see, or else, when no carrier does, a virtual one. What the customer calls it is nobody else's business. */
 function numberShown(numbers: readonly PhoneNumber[], target: Target | null): Address | undefined {
