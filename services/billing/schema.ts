@@ -71,6 +71,5 @@ export const rateTable = mysqlTable(
   },
   t => [...ownedIndexes('billing_rates', t), unique('billing_rates_prefix').on(t.cost_type, t.prefix, t.tm_delete)],
 )
-export type RateRow = typeof rateTable.$inferSelect
 /** Prices are the operator's; they count for everybody. */
 export const rates = repo(rateTable, { resource: 'billing_rate', ttl_s: 3_600, public: true })

@@ -17,7 +17,6 @@ export const flowTable = mysqlTable(
   },
   t => [...ownedIndexes('flow_flows', t), index('flow_flows_name').on(t.customer_id, t.name)],
 )
-export type FlowRow = typeof flowTable.$inferSelect
 export const flows = repo(flowTable, { resource: 'flow', ttl_s: 3_600, onCustomerDeleted: 'flow.deleted' })
 
 export const activeflowTable = mysqlTable(

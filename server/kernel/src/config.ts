@@ -116,7 +116,6 @@ export const sharedConfig = z.object({
   INSTALLATION_KEY: z.string().refine(isParsed(parseKeyRing)).describe('must be one or more base64 keys of 32 bytes, separated by commas'),
   ...addressSettings,
 })
-export type SharedConfig = z.infer<typeof sharedConfig>
 
 /** A setting of a fixed form; `rule` completes "SIP_DOMAIN: …" when the boot is refused. */
 export const text = (form: RegExp, rule: string) => z.string().regex(form).describe(rule)

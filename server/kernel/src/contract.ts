@@ -6,7 +6,6 @@ export interface Operation {
   output: unknown
   error: string
 }
-export type OperationMap<R> = { [M in keyof R]: Operation }
 
 /** One operation as the wire knows it. `method` + `route` travel in the RPC message; code uses the operationId. */
 export interface MethodRow {

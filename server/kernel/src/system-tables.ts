@@ -52,4 +52,3 @@ export function systemTables<S extends string>(service: S) {
 
   return { outbox, inbox, sequences, timers }
 }
-export type SystemTables = ReturnType<typeof systemTables>
