@@ -123,7 +123,7 @@ test('a run continues where it stood, whenever its process is killed, and nothin
   })
   const stored = async () =>
     (await app.query<Record<string, string>>('SELECT status, end_reason, executed_actions FROM flow_activeflows WHERE id = ?', [run.id]))[0]
-  await until(async () => (await stored())?.status === 'ended', { timeout_ms: 90_000, what: 'the end of the run' })
+  await until(async () => (await stored())?.status === 'ended', { timeout_ms: 240_000, what: 'the end of the run' })
   await until(() => app.events.some(event => event.event_type === 'activeflow.ended'))
   over = true
   await Promise.all([playing, living])
@@ -139,4 +139,4 @@ test('a run continues where it stood, whenever its process is killed, and nothin
   expect([...new Map(hooks.sent.map(sent => [sent.action_run_id, sent.data])).values()]).toEqual(['1', '2', '3', '4'])
   expect(app.events.filter(event => event.event_type === 'activeflow.created')).toHaveLength(1)
   expect(app.events.filter(event => event.event_type === 'activeflow.ended')).toHaveLength(1)
-}, 120_000)
+}, 300_000)
