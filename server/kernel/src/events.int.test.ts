@@ -144,12 +144,15 @@ describe('a consumer', () => {
     expect(seen).toBe(1)
   })
 
-  test('tries again when the service it called was not there', async () => {
+  test.each([
+    { why: 'the service it called was not there', error: new AppError('UNAVAILABLE', 'UNAVAILABLE') },
+    { why: 'somebody else was faster to change a row', error: new AppError('CONFLICT', 'FAILED_PRECONDITION') },
+  ])('tries again when $why', async ({ error }) => {
     const id = await create()
     await heard(id, 1)
     let tries = 0
     onHeard.hook = async (_ctx, event) => {
-      if (event.resource_seq === 2 && tries++ === 0) throw new AppError('UNAVAILABLE', 'UNAVAILABLE')
+      if (event.resource_id === id && event.resource_seq === 2 && tries++ === 0) throw error
     }
     await rpc.call(caller(), 'hitItem', { id })
     await heard(id, 2)
