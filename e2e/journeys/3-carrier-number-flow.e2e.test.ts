@@ -115,7 +115,7 @@ test('the recording comes through a signed URL, and only through a genuine one',
   expect(await refused(url => url.searchParams.set('expires', '4102444800'))).toBe(403)
   expect(await refused(url => url.searchParams.delete('signature'))).toBeGreaterThanOrEqual(400)
   const unknown = await recorder.api.recordings.getFile(crypto.randomUUID()).catch((error: unknown) => error)
-  expect(unknown).toMatchObject({ http_status: 404, reason: 'RECORDING_NOT_FOUND' })
+  expect(unknown).toMatchObject({ httpStatus: 404, reason: 'RECORDING_NOT_FOUND' })
   const { uri: brief } = await recorder.api.recordings.getFile(finished.id, { expire: 10 })
   expect((await fetch(brief)).status).toBe(200)
   await until('the URL to expire', async () => (await fetch(brief)).status === 403)

@@ -18,7 +18,7 @@ export interface RequestOptions {
 export interface ApiError<R extends string> extends Error {
   readonly status: Status
   readonly reason: R
-  readonly http_status: number
+  readonly httpStatus: number
   readonly request_id: string
   readonly details: readonly ErrorDetail[]
   readonly response: Response

@@ -9,7 +9,7 @@ export class VoIPBINError<S extends Status = Status> extends Error implements Ap
   readonly status: S
   /** Exactly what happened. A newer platform may know more. */
   readonly reason: ReasonMap[S]
-  readonly http_status: number
+  readonly httpStatus: number
   /** Name this when asking for help. */
   readonly request_id: string
   /** The bad fields of the request. */
@@ -24,7 +24,7 @@ export class VoIPBINError<S extends Status = Status> extends Error implements Ap
     this.name = `${body.status.toLowerCase().replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase())}Error`
     this.status = body.status as S
     this.reason = body.reason as ReasonMap[S]
-    this.http_status = response.status
+    this.httpStatus = response.status
     this.request_id = body.request_id
     this.details = body.details ?? []
     Object.defineProperty(this, 'response', { value: response })
@@ -110,13 +110,13 @@ const foreign: Readonly<Record<number, readonly [Status, string]>> = {
 
 /** The error of an answer. Something between us and the platform may answer without our body; then the HTTP status decides. */
 export function toError(body: unknown, response: Response): VoIPBINError {
-  const http_status = response.status
+  const httpStatus = response.status
   const own = (body as { error?: ErrorBody } | null | undefined)?.error
   const [status, reason] =
-    foreign[http_status] ?? (http_status < 500 ? ['INVALID_ARGUMENT', 'INVALID_ARGUMENT'] : ['UNAVAILABLE', 'UNAVAILABLE'])
+    foreign[httpStatus] ?? (httpStatus < 500 ? ['INVALID_ARGUMENT', 'INVALID_ARGUMENT'] : ['UNAVAILABLE', 'UNAVAILABLE'])
   const request_id = response.headers.get('x-request-id') ?? ''
   const known = own?.reason
     ? own
-    : { status, reason, message: `HTTP ${http_status} that is not the platform's own`, request_id, details: [] }
+    : { status, reason, message: `HTTP ${httpStatus} that is not the platform's own`, request_id, details: [] }
   return new ((classes[known.status] as ErrorClass | undefined) ?? VoIPBINError)(known as ErrorBody, response)
 }

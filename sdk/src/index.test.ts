@@ -129,7 +129,7 @@ describe('an error', () => {
       name: 'NotFoundError',
       status: 'NOT_FOUND',
       reason: 'CALL_NOT_FOUND',
-      http_status: 404,
+      httpStatus: 404,
       request_id: 'r1',
       details: [{ field: '/a', rule: 'required' }],
     })

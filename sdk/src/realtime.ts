@@ -126,7 +126,10 @@ export class Realtime {
     return this.#ready
   }
 
-  /** Asks for topics, of the own customer unless they say whose. Rejects with RealtimeError when one is refused; then none of them counts. */
+  /**
+   * Asks for topics, of the own customer unless they say whose. Rejects with RealtimeError when one is refused; then none of those it was sent with
+   * counts, which are up to a hundred.
+   */
   async subscribe(...topics: EventTopic[]): Promise<void> {
     await this.connect()
     for (const some of inFrames(topics)) this.#note(await this.#request({ type: 'subscribe', topics: some.map(this.#full) }))

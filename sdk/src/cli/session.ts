@@ -96,7 +96,7 @@ function tokenSource(io: Io, name: string): (request: TokenRequest) => Promise<s
       writeProfile(io.env, name, { ...profile, token })
       last = token
     } catch (error) {
-      if (!(error instanceof VoIPBINError) || error.http_status !== 401) throw error
+      if (!(error instanceof VoIPBINError) || error.httpStatus !== 401) throw error
       throw new UsageError(`The session of the profile '${name}' has ended. Run \`voipbin login\` again.`, { cause: error })
     }
     return last

@@ -58,7 +58,7 @@ export async function logout(io: Io, { values }: Arguments): Promise<number> {
     const client = new VoIPBIN({ token: profile.token, baseUrl: profile.base_url })
     const { error } = await client.auth.logout({ signal: io.signal }).asResult()
     // One that has ended by itself is as good.
-    if (error && error.http_status !== 401) throw error
+    if (error && error.httpStatus !== 401) throw error
   }
   writeProfile(io.env, name, undefined)
   io.err(
@@ -86,6 +86,6 @@ async function whoIs(client: VoIPBIN, { signal }: Io): Promise<Record<string, un
   if (me.error.reason !== 'AGENT_REQUIRED') throw me.error
   const own = await client.customers.getOwn({ signal }).asResult()
   if (own.data) return { customer_id: own.data.id, name: own.data.name }
-  if (own.error instanceof VoIPBINError && own.error.http_status === 403) return {}
+  if (own.error instanceof VoIPBINError && own.error.httpStatus === 403) return {}
   throw own.error
 }

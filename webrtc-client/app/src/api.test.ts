@@ -36,13 +36,13 @@ test('signs in, renews and signs out', async () => {
 })
 
 test('a wrong password is an error and not an ended session', async () => {
-  await expect(api.login('ada', 'wrong')).rejects.toMatchObject({ http_status: 401, reason: 'LOGIN_FAILED', request_id: 'req-1' })
+  await expect(api.login('ada', 'wrong')).rejects.toMatchObject({ httpStatus: 401, reason: 'LOGIN_FAILED', request_id: 'req-1' })
   expect(expired).toBe(0)
 })
 
 test('a token that is no longer valid is told once', async () => {
   api.token = 'old'
-  await expect(api.listExtensions()).rejects.toMatchObject({ http_status: 401 })
+  await expect(api.listExtensions()).rejects.toMatchObject({ httpStatus: 401 })
   expect(expired).toBe(1)
 })
 
