@@ -255,6 +255,7 @@ export interface CallConsumed {
   'asterisk.recording_failed': AsteriskRecordingFailedEvent
   'asterisk.recording_finished': AsteriskRecordingFinishedEvent
   'customer.deleted': Customer
+  'customer.updated': Customer
   'storage_file.deleted': StorageFilePublic
 }
 
@@ -314,6 +315,7 @@ export const callContract: CallContract = {
     'asterisk.recording_failed': 'asterisk.all',
     'asterisk.recording_finished': 'asterisk.all',
     'customer.deleted': 'customer',
+    'customer.updated': 'customer',
     'storage_file.deleted': 'storage',
   },
   calls,

@@ -643,7 +643,7 @@ export interface CustomersResource {
   rotateWebhookSecret(body?: SecretRotate, options?: RequestOptions): ApiPromise<CustomerWithSecret>
   /**
    * Update a customer
-   * Fields you leave out keep their value. A frozen customer can neither log in nor make or take calls; its data is kept. New rate limits apply from the next request.
+   * Fields you leave out keep their value. A frozen customer can neither log in nor make or take calls; calls under way end, its data is kept. New rate limits apply from the next request.
    * Permission: `customer_update`.
    * @throws AlreadyExistsError `CUSTOMER_EMAIL_TAKEN`: Another customer has this e-mail address.
    * @throws NotFoundError `CUSTOMER_NOT_FOUND`: There is no such customer.

@@ -926,7 +926,7 @@ export interface paths {
         get: operations["getCustomer"];
         /**
          * Update a customer
-         * Fields you leave out keep their value. A frozen customer can neither log in nor make or take calls; its data is kept. New rate limits apply from the next request.
+         * Fields you leave out keep their value. A frozen customer can neither log in nor make or take calls; calls under way end, its data is kept. New rate limits apply from the next request.
          */
         put: operations["updateCustomer"];
         post?: never;

@@ -1,6 +1,7 @@
 import { errors } from '@voipbin/generated/errors'
 import { agentContract } from '@voipbin/generated/rpc/agent'
 import type { Calls } from '@voipbin/generated/rpc/calls'
+import { customerContract } from '@voipbin/generated/rpc/customer'
 import { registrarContract } from '@voipbin/generated/rpc/registrar'
 import { storageContract } from '@voipbin/generated/rpc/storage'
 import { ttsContract } from '@voipbin/generated/rpc/tts'
@@ -43,7 +44,14 @@ export const extensions = new Set(['1001', '1002', '1003'])
 export const stored: In<Calls, 'createFileFromRecording'>[] = []
 let drawn = 0
 
+/** Customers that an operator has frozen. */
+export const frozen = new Set<string>()
+
 const neighbours = [
+  standIn<'getCustomerLimits'>(customerContract, {
+    getCustomerLimits: async (_ctx: Context, { id }: In<Calls, 'getCustomerLimits'>) =>
+      ({ customer_id: id, status: frozen.has(id) ? 'frozen' : 'active' }) as never,
+  }),
   standIn<'listExtensionContacts'>(registrarContract, {
     listExtensionContacts: async (ctx: Context, { extension }: In<Calls, 'listExtensionContacts'>) => {
       if (!extensions.has(extension)) throw ctx.error('EXTENSION_NOT_FOUND')

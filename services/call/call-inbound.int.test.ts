@@ -11,6 +11,7 @@ import {
   channelOf,
   customer,
   digits,
+  frozen,
   hangup,
   mine,
   missing,
@@ -88,6 +89,20 @@ describe('a call from a carrier', () => {
     expect((await app.call('listCalls', { page_size: 10 }, mine)).result).toEqual([])
   })
 
+  test('for a frozen customer is refused, from its phones too', async () => {
+    const { id: flow_id } = await app.call('createFlow', { name: 'n', detail: '', actions: [talk()] }, mine)
+    const number = await numberOf(mine, flow_id)
+    frozen.add(mine.customer_id)
+    const channels = [
+      await asterisk.come({ source: 'carrier', provider_id: missing, request_uri: `sip:${number}@edge` }),
+      await asterisk.come({ source: 'extension', customer_id: mine.customer_id, extension: '1002', request_uri: 'sip:1001@edge' }),
+    ]
+    for (const channel_id of channels) {
+      await until(() => asterisk.of('hangupChannel', channel_id).length === 1)
+      expect(asterisk.of('hangupChannel', channel_id)).toMatchObject([{ cause: 21 }])
+    }
+    expect((await app.call('listCalls', { page_size: 10 }, mine)).result).toEqual([])
+  })
   test('for a customer without credit is refused before it is answered', async () => {
     const poor = await customer(0)
     const { id } = await incoming([talk()], poor)

@@ -1,3 +1,4 @@
+import { uuid7 } from '@voipbin/kernel'
 import { until } from '@voipbin/kernel/testing'
 import { describe, expect, test } from 'vitest'
 import {
@@ -230,6 +231,16 @@ describe('requests about a call', () => {
     await pastCalls(1_100)
     const { id } = await talking()
     await app.publish('customer', { event_type: 'customer.deleted', data: { id: mine.customer_id } })
+    expect((await story(id)).slice(-2)).toEqual(['updated terminating', 'hungup'])
+  })
+
+  test('the calls of a customer end when it is frozen, by no other change of it', async () => {
+    const { id } = await talking()
+    const event_id = uuid7()
+    await app.publish('customer', { event_type: 'customer.updated', event_id, data: { id: mine.customer_id, status: 'active' } })
+    await until(async () => (await app.query('SELECT 1 FROM call_inbox WHERE message_id = ?', [event_id])).length > 0)
+    expect(await read(id)).toMatchObject({ status: 'active' })
+    await app.publish('customer', { event_type: 'customer.updated', data: { id: mine.customer_id, status: 'frozen' } })
     expect((await story(id)).slice(-2)).toEqual(['updated terminating', 'hungup'])
   })
 })

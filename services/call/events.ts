@@ -63,10 +63,10 @@ export const consumers: CallConsumers = {
   'asterisk.recording_finished': (ctx, { data }) => recordingOver(ctx, data.name, { duration: data.duration }),
   'asterisk.recording_failed': (ctx, { data }) => recordingOver(ctx, data.name, { failed: data.reason }),
   'asterisk.channels_snapshot': reconcile,
-  'customer.deleted': async (ctx, { data }) => {
-    for (const row of await liveCalls(ctx, { customer_id: data.id }))
-      await change(ctx.as(data.id), row.id, async (tx, call) => (await hangup(tx, call, 'normal_clearing')).effects)
+  'customer.updated': async (ctx, { data }) => {
+    if (data.status !== 'active') await endCallsOf(ctx, data.id)
   },
+  'customer.deleted': (ctx, { data }) => endCallsOf(ctx, data.id),
   'storage_file.deleted': async (ctx, { data }) => {
     const [row] = await recordings.system.find(ctx, { file_id: data.id }, { limit: 1 })
     if (row) await ctx.as(row.customer_id).tx(tx => recordings.system.update(tx, row.id, { file_id: null, filesize: null }))
@@ -77,6 +77,11 @@ export const consumers: CallConsumers = {
 const atMost = 100_000
 const liveCalls = (ctx: Pick<Ctx, 'db'>, where: { customer_id: string } | { asterisk_id: string }): Promise<CallRow[]> =>
   calls.system.find(ctx, { ...where, status: liveStatuses }, { limit: atMost })
+
+async function endCallsOf(ctx: Ctx, customer_id: string): Promise<void> {
+  for (const row of await liveCalls(ctx, { customer_id }))
+    await change(ctx.as(customer_id), row.id, async (tx, call) => (await hangup(tx, call, 'normal_clearing')).effects)
+}
 
 async function setHold(tx: CallTx, row: CallRow, hold: boolean): Promise<[]> {
   if (isLive(row.status) && row.hold !== hold) await tx.emit('call.updated', await calls.system.update(tx, row, { hold }))

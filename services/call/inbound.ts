@@ -35,7 +35,7 @@ const maxDuration_s = 14_400
 /** A call came in: finds its owner, makes its row, lets it ring, and starts its flow or rings whom it calls. */
 export async function incoming(ctx: Ctx, entered: Entered): Promise<void> {
   const { asterisk_id, channel_id } = entered
-  const admission = await admissions[entered.source](ctx, entered)
+  const admission = await admit(ctx, entered)
   if ('refused' in admission) {
     ctx.log.info('call refused', { channel_id, cause: admission.refused, source: entered.source, 'pii.request_uri': entered.request_uri })
     return tolerant(ctx, ctx.call('hangupChannel', { asterisk_id, channel_id, cause: q850Of[admission.refused] }))
@@ -53,6 +53,22 @@ const admissions: Record<Entered['source'], Admit> = {
   platform: toNumber,
   extension: fromExtension,
   '': async () => ({ refused: 'unallocated_number' }),
+}
+
+/** Where it goes. A customer that is frozen or no more takes no calls, and its phones make none: what its API refuses, SIP does too. */
+async function admit(ctx: Ctx, entered: Entered): Promise<Admission | Refusal> {
+  const admission = await admissions[entered.source](ctx, entered)
+  if ('refused' in admission || (await isActive(ctx, admission.customer_id))) return admission
+  return { refused: 'call_rejected' }
+}
+
+async function isActive(ctx: Ctx, id: string): Promise<boolean> {
+  try {
+    return (await ctx.call('getCustomerLimits', { id })).status === 'active'
+  } catch (error) {
+    if (isAppError(error) && error.reason === 'CUSTOMER_NOT_FOUND') return false
+    throw error
+  }
 }
 
 interface Arrival {
