@@ -16,15 +16,16 @@ export function parseTones(tones: string): string {
   return text
 }
 
-/** Sends tones by RFC 4733 and resolves when the last one is out. Tones sent meanwhile are appended. */
+/** Longest wait for media to be able to flow, in milliseconds. */
+const patienceMs = 5_000
+
+/** Sends tones by RFC 4733 and resolves when the last one is out. Tones sent meanwhile are appended. Rejects with `dtmf_unavailable`. */
 export async function sendTones(
   connection: RTCPeerConnection,
   tones: string,
   { durationMs = 120, gapMs = 70 }: DtmfOptions,
 ): Promise<void> {
-  await connected(connection)
-  const sender = connection.getSenders().find(({ track }) => track?.kind === 'audio')?.dtmf
-  if (!sender?.canInsertDTMF) throw new PhoneError('dtmf_unavailable')
+  const sender = await dtmfSender(connection)
   sender.insertDTMF(sender.toneBuffer + tones, durationMs, gapMs)
   await new Promise<void>(resolve => {
     const onTone = ({ tone }: RTCDTMFToneChangeEvent) => {
@@ -36,8 +37,14 @@ export async function sendTones(
   })
 }
 
-/** A call is answered some milliseconds before its media can flow; what somebody wants to send by then waits. */
-async function connected(connection: RTCPeerConnection): Promise<void> {
-  while (['new', 'connecting'].includes(connection.connectionState))
-    await new Promise(resolve => connection.addEventListener('connectionstatechange', resolve, { once: true }))
+/** A call is answered some milliseconds before its media can flow; what somebody wants to send by then waits. No event says when it can. */
+async function dtmfSender(connection: RTCPeerConnection): Promise<RTCDTMFSender> {
+  const end = performance.now() + patienceMs
+  for (;;) {
+    const sender = connection.getSenders().find(({ track }) => track?.kind === 'audio')?.dtmf
+    if (sender?.canInsertDTMF && connection.connectionState === 'connected') return sender
+    if (connection.connectionState === 'closed' || performance.now() > end)
+      throw new PhoneError('dtmf_unavailable', { connection: connection.connectionState, signaling: connection.signalingState })
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
 }
