@@ -1,7 +1,7 @@
 // Webhook deliveries a second, ours against a bare undici POST plus one mysql2 INSERT each, in the same run, to the same receiver, at the same
 // concurrency, into the same database. Prints `name ours floor ratio`, medians of the rounds taken in turn.
-//   webhook.backlog_per_s   deliveries that wait in the table -> sent, with attempt and outcome recorded; floor: POST + INSERT
-//   webhook.events_per_s    events, published as fast as the broker confirms them -> the same; floor: consume from a quorum queue + POST + INSERT + ack
+//   webhook_backlog_per_s   deliveries that wait in the table -> sent, with attempt and outcome recorded; floor: POST + INSERT
+//   webhook_events_per_s    events, published as fast as the broker confirms them -> the same; floor: consume from a quorum queue + POST + INSERT + ack
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { customerContract } from '@voipbin/generated/rpc/customer'
@@ -129,7 +129,7 @@ for (let round = 0; round < rounds; round++) for (const kind of kinds) results[k
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0
 for (const [kind, least] of [['backlog', 'bare'] as const, ['events', 'bareEvents'] as const]) {
   const [ours, floor] = [median(results[kind]), median(results[least])]
-  console.log(`webhook.${kind}_per_s ${ours.toFixed(0)} ${floor.toFixed(0)} ${(ours / floor).toFixed(2)}`)
+  console.log(`webhook_${kind}_per_s ${ours.toFixed(0)} ${floor.toFixed(0)} ${(ours / floor).toFixed(2)}`)
 }
 await channel.deleteQueue(bareQueue)
 await channel.deleteExchange(bareQueue)
