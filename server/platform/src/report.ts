@@ -90,7 +90,7 @@ export function failureLines(outcomes: readonly Outcome[]): string[] {
   ]
 }
 
-/** The message whole, and those frames of the stack that are the project's own. */
+/** The message, up to 40 lines, and the first five frames of the stack that are the project's own. */
 function reason(message: string): string[] {
   const lines = stripVTControlCharacters(message).trim().replaceAll('file://', '').replaceAll(`${ROOT}/`, '').split('\n').filter(Boolean)
   const frame = /^\s+at /
